@@ -1,0 +1,1 @@
+"""gRPC: from messages to the engine and back. Decides nothing."""

@@ -1,0 +1,1 @@
+"""Recommend, reward, release, snapshot, restore, status: the flows, and the two shells around them."""

@@ -1,0 +1,1 @@
+"""What people run: the server, the replay, the demo, the snapshots."""

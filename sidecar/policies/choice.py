@@ -1,0 +1,96 @@
+"""A random choice that can be ranked, restricted, and whose every probability is exact.
+
+A policy answers with one of these instead of with one arm, because an arm may turn out not to be
+affordable and the next best must then be known, together with the exact probability of *that* answer.
+Three parts describe every policy that ships:
+
+    with probability `explore`          a uniformly random order of the candidates;
+    otherwise                           arms with a weight first, drawn one after the other in
+                                        proportion to it (Plackett-Luce); then the others by
+                                        descending score, ties in random order.
+
+Restricting either part to a subset gives a choice of the same form: the first arm of a random order
+that lies in a subset is uniform on it, and the first of a Plackett-Luce order is drawn from it in
+proportion to the weights (Luce's choice axiom). So `given(subset)` is exact, never estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A distribution over orders of the candidates, which are known by their index.
+
+    Args:
+        scores: what decides among arms without weight; higher is better, shape (K,).
+        weights: Plackett-Luce weights, each 0 or more, shape (K,); empty means none.
+        explore: probability of a uniformly random order, 0 to 1.
+
+    >>> greedy = Choice(scores=(0.2, 0.9, 0.5), explore=0.1)
+    >>> [round(p, 3) for p in greedy.probabilities]
+    [0.033, 0.933, 0.033]
+    >>> [round(p, 3) for p in greedy.given({0, 2})]
+    [0.05, 0.0, 0.95]
+    """
+
+    scores: tuple[float, ...]
+    weights: tuple[float, ...] = ()
+    explore: float = 0.0
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """The probability that each candidate is first; sums to 1. Shape (K,)."""
+        return self.given(range(len(self.scores)))
+
+    def given(self, allowed: Collection[int]) -> tuple[float, ...]:
+        """The probability that each candidate is the first *allowed* one; 0 for the others. Shape (K,).
+
+        Raises:
+            ValueError: no candidate is allowed.
+        """
+        if not allowed:
+            message = "a choice needs at least one allowed candidate"
+            raise ValueError(message)
+        probabilities = [0.0] * len(self.scores)
+        floor = self.explore / len(allowed)
+        for i in allowed:
+            probabilities[i] = floor
+        for i, share in self._exploited(allowed):
+            probabilities[i] += (1.0 - self.explore) * share
+        return tuple(probabilities)
+
+    def rank(self, rng: random.Random) -> list[int]:
+        """Draw an order, best first. Shape (K,)."""
+        indices = list(range(len(self.scores)))
+        rng.shuffle(indices)
+        if self.explore and rng.random() < self.explore:
+            return indices
+        weighted = [i for i in indices if self.weights and self.weights[i] > 0]
+        rest = sorted((i for i in indices if i not in set(weighted)), key=self.scores.__getitem__, reverse=True)
+        return _luce_order(weighted, self.weights, rng) + rest
+
+    def _exploited(self, allowed: Collection[int]) -> list[tuple[int, float]]:
+        total = sum(self.weights[i] for i in allowed) if self.weights else 0.0
+        if total > 0:
+            return [(i, self.weights[i] / total) for i in allowed]
+        best = max(self.scores[i] for i in allowed)
+        ties = [i for i in allowed if self.scores[i] == best]
+        return [(i, 1.0 / len(ties)) for i in ties]
+
+
+def _luce_order(indices: Sequence[int], weights: Sequence[float], rng: random.Random) -> list[int]:
+    left, order = list(indices), []
+    while left:
+        cumulative = list(accumulate(weights[i] for i in left))
+        point = rng.random() * cumulative[-1]
+        place = next((k for k, edge in enumerate(cumulative) if point < edge), len(left) - 1)
+        order.append(left.pop(place))
+    return order

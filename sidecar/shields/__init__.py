@@ -1,0 +1,1 @@
+"""Limits that are enforced before an arm is returned. Pure."""
