@@ -29,6 +29,8 @@ class Policy(ABC):
     """How settings and snapshots call it."""
     version: ClassVar[int]
     """Of the saved state; a change of meaning of a parameter needs a new one."""
+    contextual: ClassVar[bool] = False
+    """Whether `choice` looks at the context; if not, one choice serves many requests."""
 
     def __init__(self, *, rng: Random | None = None) -> None:
         """Keep the generator."""

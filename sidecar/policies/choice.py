@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,7 +73,8 @@ class Choice:
         if self.explore and rng.random() < self.explore:
             return indices
         weighted = [i for i in indices if self.weights and self.weights[i] > 0]
-        rest = sorted((i for i in indices if i not in set(weighted)), key=self.scores.__getitem__, reverse=True)
+        rest = [i for i in indices if not self.weights or self.weights[i] <= 0]
+        rest.sort(key=self.scores.__getitem__, reverse=True)
         return _luce_order(weighted, self.weights, rng) + rest
 
     def _exploited(self, allowed: Collection[int]) -> list[tuple[int, float]]:
@@ -87,10 +87,6 @@ class Choice:
 
 
 def _luce_order(indices: Sequence[int], weights: Sequence[float], rng: random.Random) -> list[int]:
-    left, order = list(indices), []
-    while left:
-        cumulative = list(accumulate(weights[i] for i in left))
-        point = rng.random() * cumulative[-1]
-        place = next((k for k, edge in enumerate(cumulative) if point < edge), len(left) - 1)
-        order.append(left.pop(place))
-    return order
+    # A race of exponential clocks: whose rate is w rings first with probability w / sum(w), at every stage.
+    ringing = {i: rng.expovariate(weights[i]) for i in indices}
+    return sorted(indices, key=ringing.__getitem__)

@@ -1,0 +1,204 @@
+"""Between messages and the model: names, units and enums. Nothing is decided here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from google.protobuf.json_format import MessageToDict
+
+from sidecar.engine.flows import ReleaseOutcome, RewardOutcome, Settled
+from sidecar.engine.workspace import DomainRestore, RestoreAction
+from sidecar.errors import InvalidInput
+from sidecar.features.context import numeric_context
+from sidecar.model.decision import (
+    CANDIDATES_MAX,
+    REWARD_DEADLINE_MS_MAX,
+    Ask,
+    Candidate,
+    Decision,
+    Shield,
+    ShieldEffect,
+    Source,
+)
+from sidecar.model.mode import Mode
+from sidecar.model.names import Scope, valid_decision_id, valid_name, valid_scope
+from sidecar.model.signals import Signals
+from sidecar.model.units import COST_USD_MAX, LATENCY_MS_MAX, bounded, nano_usd_ceiling, usd
+from sidecar.v1 import learning_pb2 as pb
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def _numbers(enum: type[E], prefix: str) -> dict[E, int]:
+    """The message's number for each member: `Mode.SHADOW` is MODE_SHADOW."""
+    return {member: getattr(pb, f"{prefix}_{member.name}") for member in enum}
+
+
+MODES = _numbers(Mode, "MODE")
+SOURCES = _numbers(Source, "SOURCE")
+SHIELDS = _numbers(Shield, "SHIELD")
+SHIELD_EFFECTS = _numbers(ShieldEffect, "SHIELD_EFFECT")
+REWARD_OUTCOMES = _numbers(RewardOutcome, "REWARD_OUTCOME")
+RELEASE_OUTCOMES = _numbers(ReleaseOutcome, "RELEASE_OUTCOME")
+RESTORE_ACTIONS = _numbers(RestoreAction, "RESTORE_ACTION")
+
+# --- requests
+
+
+def workspace_from(request: Any) -> tuple[str, str]:  # noqa: ANN401 - any request that names a workspace
+    """Tenant and workspace, with the defaults filled in.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    return (
+        valid_name("tenant", request.tenant or "default"),
+        valid_name("workspace", request.workspace or "main"),
+    )
+
+
+def scope_from(request: Any) -> Scope:  # noqa: ANN401 - any request that names a domain
+    """The scope, with the defaults filled in.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    return valid_scope(request.tenant, request.workspace, request.domain)
+
+
+def ask_from(request: pb.RecommendRequest) -> Ask:
+    """A validated request for a decision; an id is made when there is none.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    scope = scope_from(request)
+    if len(request.candidates) > CANDIDATES_MAX:
+        raise InvalidInput("candidates", len(request.candidates), f"1 to {CANDIDATES_MAX} candidates")
+    max_latency_us = None
+    if request.HasField("max_latency_ms"):
+        waits = bounded("max_latency_ms", request.max_latency_ms, 0.001, LATENCY_MS_MAX)
+        max_latency_us = round(waits * 1000)
+    deadline_ms = None
+    if request.HasField("reward_deadline_ms"):
+        deadline_ms = int(bounded("reward_deadline_ms", request.reward_deadline_ms, 1, REWARD_DEADLINE_MS_MAX))
+    given_id = request.decision_id
+    return Ask(
+        scope=scope,
+        decision_id=valid_decision_id("decision_id", given_id) if given_id else secrets.token_hex(16),
+        candidates=tuple(_candidate(at, one) for at, one in enumerate(request.candidates)),
+        context=numeric_context(request.context) if request.context else {},
+        max_latency_us=max_latency_us,
+        reward_deadline_ms=deadline_ms,
+    )
+
+
+def _candidate(at: int, one: pb.Candidate) -> Candidate:
+    arm = valid_name(f"candidates[{at}].arm", one.arm)
+    if not one.HasField("cost_ceiling_usd"):
+        return Candidate(arm)
+    ceiling = bounded(f"candidates[{at}].cost_ceiling_usd", one.cost_ceiling_usd, 0.0, COST_USD_MAX)
+    return Candidate(arm, nano_usd_ceiling(ceiling))
+
+
+def signals_from(signals: pb.Signals) -> Signals:
+    """The signals that are set."""
+    return Signals(**{descriptor.name: value for descriptor, value in signals.ListFields()})
+
+
+def mode_from(number: int) -> Mode:
+    """The mode with that number.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    for mode, known in MODES.items():
+        if known == number:
+            return mode
+    raise InvalidInput("mode", number, " or ".join(f"MODE_{mode.name}" for mode in MODES))
+
+
+def settings_from(request: pb.SetModeRequest) -> Mapping[str, Any] | None:
+    """The settings to lay over, whole numbers as integers; None when absent."""
+    if not request.HasField("settings"):
+        return None
+    plain: dict[str, Any] = MessageToDict(request.settings)
+    whole: dict[str, Any] = _whole_numbers(plain)
+    return whole
+
+
+def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A Struct knows only doubles; `16.0` is to be `16` again."""
+    if isinstance(value, dict):
+        return {key: _whole_numbers(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# --- responses
+
+
+def decision_message(decision: Decision) -> pb.RecommendResponse:
+    """A decision as the answer to Recommend."""
+    degraded = decision.source is Source.DEGRADED
+    refused = decision.refused
+    return pb.RecommendResponse(
+        arm=decision.arm,
+        outcome=pb.RECOMMEND_OUTCOME_REFUSED if refused else pb.RECOMMEND_OUTCOME_CHOSEN,
+        decision_id="" if degraded else decision.decision_id,
+        propensity=decision.propensity,
+        baseline=decision.baseline,
+        proposal=decision.proposal,
+        mode=MODES[decision.mode],  # type: ignore[arg-type]  # an enum's number
+        source=SOURCES[decision.source],  # type: ignore[arg-type]  # an enum's number
+        shields=[
+            pb.ShieldAction(
+                shield=SHIELDS[action.shield],  # type: ignore[arg-type]  # an enum's number
+                effect=SHIELD_EFFECTS[action.effect],  # type: ignore[arg-type]  # an enum's number
+                arm=action.arm,
+            )
+            for action in decision.shields
+        ],
+        expires_at_unix_ms=decision.expires_at_unix_ms,
+        degraded=degraded,
+        policy=decision.policy,
+        statistics_version=decision.statistics_version,
+        reserved_usd=usd(decision.reserved_nano),
+    )
+
+
+def settled_message(settled: Settled) -> pb.RewardResponse:
+    """What became of a report."""
+    result = settled.result
+    message = pb.RewardResponse(
+        outcome=REWARD_OUTCOMES[settled.outcome],  # type: ignore[arg-type]  # an enum's number
+        arm=settled.arm,
+        missing=result.missing if result else (),
+        breakdown=[
+            pb.Contribution(signal=one.signal, value=one.value, normalized=one.normalized, weight=one.weight)
+            for one in (result.breakdown if result else ())
+        ],
+    )
+    if result is not None:
+        message.reward = result.reward
+    return message
+
+
+def restore_message(done: list[DomainRestore], *, dry_run: bool) -> pb.RestoreResponse:
+    """What a restore did."""
+    return pb.RestoreResponse(
+        dry_run=dry_run,
+        domains=[
+            pb.DomainRestore(
+                domain=one.domain,
+                action=RESTORE_ACTIONS[one.action],  # type: ignore[arg-type]  # an enum's number
+                message=one.message,
+                differences=one.differences,
+            )
+            for one in done
+        ],
+    )

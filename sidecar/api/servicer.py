@@ -1,0 +1,208 @@
+"""The service `learning.v1.Learning`: each method turns messages into a call of the engine and back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import grpc
+
+from sidecar import __version__
+from sidecar.api import messages, status_messages
+from sidecar.api.statuses import status_of
+from sidecar.engine.service import LearningService
+from sidecar.engine.snapshot import to_json
+from sidecar.engine.workspace import RestoreOptions
+from sidecar.errors import InvalidInput, SidecarError, StoreUnavailable
+from sidecar.model.names import Scope, valid_decision_id
+from sidecar.model.view import Account, DomainView, WorkspaceView
+from sidecar.settings.file import Configuration
+from sidecar.telemetry.events import Administered, Decided, Observer, Reported
+from sidecar.v1 import learning_pb2 as pb
+from sidecar.v1.learning_pb2_grpc import LearningServicer
+
+BATCH_MAX = 256
+_DEADLINE_SHARE = 0.8  # of the time that the caller gave, the rest is for the way back
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Servicer(LearningServicer):
+    """Answers calls.
+
+    Args:
+        service: the engine.
+        configuration: for the budgets that Status shows.
+        observers: told of every event.
+        store_timeout_s: a Recommend waits no longer for the store.
+    """
+
+    def __init__(
+        self,
+        service: LearningService,
+        configuration: Configuration,
+        observers: Sequence[Observer],
+        store_timeout_s: float,
+    ) -> None:
+        """Keep all four."""
+        self._service = service
+        self._configuration = configuration
+        self._observers = observers
+        self._store_timeout_s = store_timeout_s
+
+    # The names are the service's. --------------------------------------------------------------
+
+    async def Recommend(self, request: pb.RecommendRequest, context: Context) -> pb.RecommendResponse:  # noqa: N802
+        """Choose one of the candidates."""
+        return await self._recommend(request, self._within_s(context))
+
+    async def RecommendBatch(  # noqa: N802
+        self, request: pb.RecommendBatchRequest, context: Context
+    ) -> pb.RecommendBatchResponse:
+        """Choose for several requests at once."""
+        within_s = self._within_s(context)
+        answers = await _each(request.requests, lambda one: self._recommend(one, within_s))
+        results = [
+            pb.RecommendResult(error=_item_error(answer))
+            if isinstance(answer, SidecarError)
+            else pb.RecommendResult(response=answer)
+            for answer in answers
+        ]
+        return pb.RecommendBatchResponse(results=results)
+
+    async def Reward(self, request: pb.RewardRequest, context: Context) -> pb.RewardResponse:  # noqa: N802, ARG002
+        """Report what happened."""
+        return await self._reward(request)
+
+    async def RewardBatch(  # noqa: N802
+        self, request: pb.RewardBatchRequest, context: Context  # noqa: ARG002
+    ) -> pb.RewardBatchResponse:
+        """Report several at once."""
+        answers = await _each(request.requests, self._reward)
+        results = [
+            pb.RewardResult(error=_item_error(answer))
+            if isinstance(answer, SidecarError)
+            else pb.RewardResult(response=answer)
+            for answer in answers
+        ]
+        return pb.RewardBatchResponse(results=results)
+
+    async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:  # noqa: N802, ARG002
+        """Declare that the act never took place."""
+        scope = messages.scope_from(request)
+        decision_id = valid_decision_id("decision_id", request.decision_id)
+        outcome = await self._service.release(scope, decision_id)
+        return pb.ReleaseResponse(outcome=messages.RELEASE_OUTCOMES[outcome])  # type: ignore[arg-type]  # a number
+
+    async def Snapshot(self, request: pb.SnapshotRequest, context: Context) -> pb.SnapshotResponse:  # noqa: N802, ARG002
+        """Return what a workspace has learned."""
+        tenant, workspace = messages.workspace_from(request)
+        taken = await self._service.snapshot(tenant, workspace, list(request.policies))
+        return pb.SnapshotResponse(document_json=to_json(taken))
+
+    async def Restore(self, request: pb.RestoreRequest, context: Context) -> pb.RestoreResponse:  # noqa: N802, ARG002
+        """Replace what a workspace has learned."""
+        tenant, workspace = messages.workspace_from(request)
+        options = RestoreOptions(
+            frozenset(request.policies),
+            dry_run=request.dry_run,
+            reseed=request.reseed,
+            create_unknown=request.create_unknown_domains,
+        )
+        done = await self._service.restore(tenant, workspace, request.document_json, options)
+        if not request.dry_run:
+            for one in done:
+                self._observe(Administered(Scope(tenant, workspace, one.domain), "restore", str(one.action)))
+        return messages.restore_message(done, dry_run=request.dry_run)
+
+    async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:  # noqa: N802, ARG002
+        """Report how a workspace is doing."""
+        tenant, workspace = messages.workspace_from(request)
+        try:
+            view = await self._service.status(tenant, workspace, request.domain)
+            server = await self._service.server()
+        except StoreUnavailable:
+            if request.domain:
+                raise
+            view, server = WorkspaceView(), ""
+        names = [request.domain] if request.domain else sorted(view.domains)
+        return pb.StatusResponse(
+            domains=[self._domain_status(Scope(tenant, workspace, name), view) for name in names],
+            budget=status_messages.budget_status(
+                "workspace",
+                self._configuration.workspace_budget(tenant, workspace),
+                view.accounts.get("workspace", Account()),
+                max((one.now_ms for one in view.domains.values()), default=0),
+            ),
+            store=status_messages.store_status(server),
+            sidecar_version=__version__,
+        )
+
+    async def SetMode(self, request: pb.SetModeRequest, context: Context) -> pb.SetModeResponse:  # noqa: N802, ARG002
+        """Set the mode of a domain."""
+        scope = messages.scope_from(request)
+        mode = messages.mode_from(request.mode)
+        settings = messages.settings_from(request)
+        done, before = await self._service.set_mode(scope, mode, request.reason, settings)
+        change = f"{before} -> {mode}" + (f" ({request.reason})" if request.reason else "")
+        self._observe(Administered(scope, "set_mode", change))
+        return pb.SetModeResponse(
+            mode=messages.MODES[mode],  # type: ignore[arg-type]  # an enum's number
+            previous_mode=messages.MODES[before],  # type: ignore[arg-type]  # an enum's number
+            revision=done.revision,
+        )
+
+    # --------------------------------------------------------------------------------------------
+
+    async def _recommend(self, request: pb.RecommendRequest, within_s: float) -> pb.RecommendResponse:
+        started = time.perf_counter()
+        ask = messages.ask_from(request)
+        decision = await self._service.recommend(ask, strict=request.strict, within_s=within_s)
+        self._observe(Decided(ask.scope, decision, time.perf_counter() - started))
+        return messages.decision_message(decision)
+
+    async def _reward(self, request: pb.RewardRequest) -> pb.RewardResponse:
+        started = time.perf_counter()
+        scope = messages.scope_from(request)
+        decision_id = valid_decision_id("decision_id", request.decision_id)
+        signals = messages.signals_from(request.signals)
+        settled = await self._service.reward(scope, decision_id, signals, final=not request.more_to_come)
+        reward = settled.result.reward if settled.result else None
+        self._observe(Reported(scope, decision_id, settled.outcome, reward, time.perf_counter() - started))
+        return messages.settled_message(settled)
+
+    def _domain_status(self, scope: Scope, view: WorkspaceView) -> pb.DomainStatus:
+        learner, mode = self._service.learner(scope), self._service.mode(scope)
+        account = view.accounts.get(f"domain/{scope.domain}", Account())
+        return status_messages.domain_status(learner, mode, view.domains.get(scope.domain, DomainView()), account)
+
+    def _within_s(self, context: Context) -> float:
+        remaining = context.time_remaining()
+        return self._store_timeout_s if remaining is None else min(self._store_timeout_s, remaining * _DEADLINE_SHARE)
+
+    def _observe(self, event: Decided | Reported | Administered) -> None:
+        for observer in self._observers:
+            observer(event)
+
+
+async def _each(requests: Sequence[Q], answer: Callable[[Q], Awaitable[A]]) -> list[A | SidecarError]:
+    if not 1 <= len(requests) <= BATCH_MAX:
+        raise InvalidInput("requests", len(requests), f"1 to {BATCH_MAX} requests")
+
+    async def guarded(one: Q) -> A | SidecarError:
+        try:
+            return await answer(one)
+        except SidecarError as error:
+            return error
+
+    return await asyncio.gather(*(guarded(one) for one in requests))
+
+
+def _item_error(error: SidecarError) -> pb.ItemError:
+    field = error.field if isinstance(error, InvalidInput) else ""
+    code: int = status_of(error).value[0]
+    return pb.ItemError(code=code, reason=error.reason, message=str(error), field=field)

@@ -1,0 +1,224 @@
+"""Recommend, reward and release as conversations with a store, whichever it is.
+
+Each flow is a generator: it yields a transition and is sent the store's reply, until it returns its result.
+The same flow thus runs over a store in memory (`run`) and over one that has to be waited for (`run_async`),
+and there is one text of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from sidecar.engine.learner import Learner
+from sidecar.errors import StoreMisbehaved
+from sidecar.model.decision import Ask, Decision, Shield, ShieldAction, ShieldEffect, Source
+from sidecar.model.mode import Mode
+from sidecar.model.signals import RewardResult, Signals
+from sidecar.model.view import DomainView, WorkspaceView
+from sidecar.store import transitions as t
+
+T = TypeVar("T")
+Flow = Generator[t.Transition, t.Reply, T]
+
+_ATTEMPTS = 5
+_CONTROL_AGE_MS_MAX = 1000.0
+_NEVER_COLLECTED = "?"
+
+
+class SyncStore(Protocol):
+    """A store that answers at once."""
+
+    def apply(self, transition: t.Transition) -> t.Reply:
+        """Apply one transition atomically."""
+
+
+class AsyncStore(Protocol):
+    """A store that has to be waited for."""
+
+    async def apply(self, transition: t.Transition) -> t.Reply:
+        """Apply one transition atomically."""
+
+
+def run(flow: Flow[T], store: SyncStore) -> T:
+    """Carry a flow through."""
+    try:
+        transition = next(flow)
+        while True:
+            transition = flow.send(store.apply(transition))
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+async def run_async(flow: Flow[T], store: AsyncStore) -> T:
+    """Carry a flow through, waiting for each reply."""
+    try:
+        transition = next(flow)
+        while True:
+            transition = flow.send(await store.apply(transition))
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+class RewardOutcome(StrEnum):
+    """What became of a report."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    UNKNOWN = "unknown"
+    COLLECTED = "collected"
+
+
+class ReleaseOutcome(StrEnum):
+    """What became of a release."""
+
+    RELEASED = "released"
+    ALREADY_CLOSED = "already_closed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a report; `result` and `arm` when it counted."""
+
+    outcome: RewardOutcome
+    result: RewardResult | None = None
+    arm: str = ""
+
+
+def baseline(ask: Ask, mode: Mode, source: Source) -> Decision:
+    """The answer that needs no state: the first candidate."""
+    return Decision(ask.decision_id, ask.baseline, ask.baseline, mode, source)
+
+
+def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
+    """Decide: one round trip, another when what the sidecar knew was no longer so.
+
+    Raises:
+        StoreMisbehaved: the state kept changing, or the reply is not one to this transition.
+    """
+    settled = False
+    for _ in range(_ATTEMPTS):
+        if learner.mode is Mode.OFF:
+            if learner.age_ms() < _CONTROL_AGE_MS_MAX:
+                return baseline(ask, Mode.OFF, Source.BASELINE)
+            learner.refresh((yield from _view(learner)))
+            settled = True
+            continue
+        issue, decisions = learner.plan(ask, settled=settled)
+        reply = yield issue
+        match reply:
+            case t.Issued():
+                learner.issued(reply, issue.freshness)
+                return replace(decisions[reply.offer], expires_at_unix_ms=reply.expires_at_unix_ms)
+            case t.Replayed(answer, expires_at_unix_ms):
+                first = msgspec.json.decode(answer, type=Decision)
+                return replace(first, source=Source.REPLAY, expires_at_unix_ms=expires_at_unix_ms)
+            case t.Refused():
+                return _refused(decisions[-1])
+            case t.Stale(view):
+                learner.refresh(view)
+                settled = True
+            case _:
+                break
+    raise StoreMisbehaved("recommend", "the state keeps changing")
+
+
+def _view(learner: Learner) -> Flow[DomainView]:
+    scope = learner.scope
+    whole = yield t.Read(scope.tenant, scope.workspace)
+    if not isinstance(whole, WorkspaceView):
+        raise StoreMisbehaved("read", whole)
+    return whole.domains.get(scope.domain, DomainView())
+
+
+def _refused(cheapest: Decision) -> Decision:
+    action = ShieldAction(Shield.BUDGET, ShieldEffect.REFUSED, cheapest.arm)
+    return replace(
+        cheapest, arm="", source=Source.SHIELD, shields=(*cheapest.shields, action), reserved_nano=0, propensity=1.0
+    )
+
+
+def reward(learner: Learner, decision_id: str, signals: Signals, *, final: bool) -> Flow[Settled]:
+    """Report: one round trip, another when earlier partial reports have to be joined.
+
+    Raises:
+        InvalidInput: a signal is not allowed, or there is none that makes a reward.
+        StoreMisbehaved: the state kept changing, or the reply is not one to this transition.
+    """
+    learner.pipe.check(signals)
+    # Alone these signals may make no reward, but perhaps with what was collected: find out first.
+    probing = final and not learner.pipe.scores(signals)
+    collected = _NEVER_COLLECTED if probing else ""
+    for _ in range(_ATTEMPTS):
+        known = "" if probing else collected
+        report = learner.pipe.joined(replace(signals, reward=0.0) if probing else signals, known, final=final)
+        reply = yield t.Settle(
+            scope=learner.scope,
+            decision_id=decision_id,
+            final=final,
+            collected=collected,
+            reward_micro=report.reward_micro,
+            reward_sq_nano=report.reward_sq_nano,
+            cost_nano=report.cost_nano,
+            latency_us=report.latency_us,
+            signals_json=report.signals_json,
+            shape=learner.shape,
+        )
+        match reply:
+            case t.Applied():
+                learner.applied(reply, report)
+                return Settled(RewardOutcome.APPLIED, report.result, reply.arm)
+            case t.Collected():
+                return Settled(RewardOutcome.COLLECTED, report.result)
+            case t.Duplicate():
+                return Settled(RewardOutcome.DUPLICATE)
+            case t.Late():
+                return Settled(RewardOutcome.LATE)
+            case t.Unknown():
+                return Settled(RewardOutcome.UNKNOWN)
+            case t.Merge(found):
+                collected, probing = found, False
+            case _:
+                break
+    raise StoreMisbehaved("settle", "the state keeps changing")
+
+
+def release(learner: Learner, decision_id: str) -> Flow[ReleaseOutcome]:
+    """Close a decision that was not acted on.
+
+    Raises:
+        StoreMisbehaved: the reply is not one to this transition.
+    """
+    reply = yield t.Release(learner.scope, decision_id, learner.shape)
+    match reply:
+        case t.Released():
+            return ReleaseOutcome.RELEASED
+        case t.Closed():
+            return ReleaseOutcome.ALREADY_CLOSED
+        case t.Unknown():
+            return ReleaseOutcome.UNKNOWN
+        case _:
+            raise StoreMisbehaved("release", reply)
+
+
+def set_mode(learner: Learner, mode: Mode, reason: str, settings_json: str) -> Flow[t.ModeSet]:
+    """Set a domain's mode for every sidecar. The settings must have been validated.
+
+    Raises:
+        StoreMisbehaved: the reply is not one to this transition.
+    """
+    reply = yield t.SetMode(learner.scope, mode, reason, settings_json)
+    if not isinstance(reply, t.ModeSet):
+        raise StoreMisbehaved("set_mode", reply)
+    learner.refresh((yield from _view(learner)))
+    return reply
+
+

@@ -1,0 +1,244 @@
+"""The engine of the server: flows over the shared store, for every tenant, workspace and domain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from sidecar.clock import Clock
+from sidecar.engine import flows, workspace
+from sidecar.engine.flows import Flow
+from sidecar.engine.learner import Learner
+from sidecar.engine.snapshot import Snapshot, from_json
+from sidecar.errors import InvalidInput, StoreError, StoreUnavailable, UnknownDomain
+from sidecar.model.decision import Ask, Decision, Source
+from sidecar.model.mode import WIRED_DOMAINS, Mode
+from sidecar.model.names import Scope
+from sidecar.model.signals import Signals
+from sidecar.model.view import WorkspaceView
+from sidecar.settings.file import Configuration
+from sidecar.settings.flags import Flags
+from sidecar.store.redis_store import RedisStore
+from sidecar.store.transitions import ModeSet
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+LEARNERS_MAX = 20_000
+_SWEEP_IDLE_S = 7200.0
+_REASON_LENGTH_MAX = 500
+
+
+class LearningService:
+    """Decides and learns for every scope that is asked for.
+
+    Args:
+        store: the shared state.
+        configuration: what is declared.
+        flags: kill switches.
+        clock: for ages of what is remembered.
+    """
+
+    def __init__(self, store: RedisStore, configuration: Configuration, flags: Flags, clock: Clock) -> None:
+        """Start with nothing known."""
+        self._store = store
+        self._configuration = configuration
+        self._flags = flags
+        self._clock = clock
+        self._learners: OrderedDict[Scope, Learner] = OrderedDict()
+        self._used_at: dict[tuple[str, str], float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- decisions
+
+    async def recommend(self, ask: Ask, *, strict: bool = False, within_s: float | None = None) -> Decision:
+        """Decide; while the store is away, or does not answer in time, the baseline.
+
+        Args:
+            ask: the request.
+            strict: raise instead.
+            within_s: how long the caller can wait, in seconds.
+
+        Raises:
+            StoreUnavailable: the store is away and `strict` is set.
+        """
+        if not self._flags.learning(ask.scope.domain):
+            return flows.baseline(ask, Mode.OFF, Source.BASELINE)
+        learner = self.learner(ask.scope)
+        try:
+            async with asyncio.timeout(within_s):
+                return await flows.run_async(flows.recommend(learner, ask), self._store)
+        except (StoreError, TimeoutError) as error:
+            self._forsake(learner, ask)
+            if strict:
+                raise error if isinstance(error, StoreError) else StoreUnavailable("recommend") from error
+            _log.warning("degraded: %s", error or "the caller's deadline came before the store's answer")
+            return flows.baseline(ask, learner.mode, Source.DEGRADED)
+
+    async def reward(self, scope: Scope, decision_id: str, signals: Signals, *, final: bool) -> flows.Settled:
+        """Report what happened.
+
+        Raises:
+            InvalidInput: a signal is not allowed, or there is none that makes a reward.
+            StoreUnavailable: whether it was counted is not known; safe to repeat.
+        """
+        if not self._flags.learning(scope.domain):
+            return flows.Settled(flows.RewardOutcome.UNKNOWN)
+        return await self._run(flows.reward(self.learner(scope), decision_id, signals, final=final))
+
+    async def release(self, scope: Scope, decision_id: str) -> flows.ReleaseOutcome:
+        """Close a decision that was not acted on.
+
+        Raises:
+            StoreUnavailable: whether it was closed is not known; safe to repeat.
+        """
+        if not self._flags.learning(scope.domain):
+            return flows.ReleaseOutcome.UNKNOWN
+        return await self._run(flows.release(self.learner(scope), decision_id))
+
+    # --- administration
+
+    async def set_mode(
+        self, scope: Scope, mode: Mode, reason: str, settings: Mapping[str, Any] | None
+    ) -> tuple[ModeSet, Mode]:
+        """Set a domain's mode for every sidecar; return what was set and the mode in force before.
+
+        Raises:
+            InvalidInput: the reason is too long, or a setting is not allowed (named below `settings`).
+            UnknownDomain: the domain is neither configured nor in the store.
+            StoreUnavailable: whether it was set is not known; safe to repeat.
+        """
+        if len(reason) > _REASON_LENGTH_MAX:
+            raise InvalidInput("reason", reason, f"at most {_REASON_LENGTH_MAX} characters")
+        await self._known(scope)
+        settings_json = ""
+        if settings is not None:
+            Learner(scope, self._configuration.with_domain(scope.domain, settings), self._clock)
+            settings_json = msgspec.json.encode(settings).decode()
+        done = await self._run(flows.set_mode(self.learner(scope), mode, reason, settings_json))
+        before = Mode(done.previous) if done.previous else self._configuration.domain(scope.domain).mode
+        return done, before
+
+    async def snapshot(self, tenant: str, workspace_name: str, policies: Collection[str]) -> Snapshot:
+        """What a workspace has learned.
+
+        Raises:
+            StoreUnavailable: the store could not be asked.
+        """
+        return await self._run(
+            workspace.take_snapshot(
+                tenant, workspace_name, self._learner_of(tenant, workspace_name), (), policies, self._clock.unix_ms()
+            )
+        )
+
+    async def restore(
+        self, tenant: str, workspace_name: str, document_json: str, options: workspace.RestoreOptions
+    ) -> list[workspace.DomainRestore]:
+        """Replace what a workspace has learned, entirely or not at all.
+
+        Raises:
+            InvalidInput: the document is not valid; nothing was changed.
+            RestoreConflict: the workspace kept changing; nothing was changed.
+            StoreUnavailable: whether it was written is not known; safe to repeat.
+        """
+        document = from_json(document_json)
+        learner_of = self._learner_of(tenant, workspace_name)
+        flow = workspace.restore(tenant, workspace_name, learner_of, self.configured, document, options)
+        return await self._run(flow)
+
+    async def status(self, tenant: str, workspace_name: str, domain: str) -> WorkspaceView:
+        """A workspace at one instant; with `domain` only that one.
+
+        Raises:
+            UnknownDomain: the domain is neither configured nor in the store.
+            StoreUnavailable: the store could not be asked.
+        """
+        if domain:
+            await self._known(Scope(tenant, workspace_name, domain))
+        view = await self._run(workspace.read(tenant, workspace_name, self._learner_of(tenant, workspace_name)))
+        for name, one in view.domains.items():
+            self.learner(Scope(tenant, workspace_name, name)).refresh(one)
+        return view
+
+    async def server(self) -> str:
+        """What the store says it is.
+
+        Raises:
+            StoreUnavailable: it does not say anything.
+        """
+        return await self._store.server()
+
+    # --- what is remembered
+
+    @property
+    def configured(self) -> frozenset[str]:
+        """Domains that exist without anybody having used them."""
+        return frozenset({*WIRED_DOMAINS, *self._configuration.domains})
+
+    def learner(self, scope: Scope) -> Learner:
+        """The learner of a scope; the one used longest ago makes room when there are too many."""
+        learner = self._learners.get(scope)
+        if learner is None:
+            learner = self._learners[scope] = Learner(scope, self._configuration, self._clock)
+            if len(self._learners) > LEARNERS_MAX:
+                self._learners.popitem(last=False)
+        self._learners.move_to_end(scope)
+        self._used_at[scope[:2]] = self._clock.monotonic()
+        return learner
+
+    def mode(self, scope: Scope) -> Mode:
+        """The mode in force here: off when a flag says so."""
+        return self.learner(scope).mode if self._flags.learning(scope.domain) else Mode.OFF
+
+    async def sweep(self) -> int:
+        """Close overdue decisions of every workspace that was used lately; return how many were closed or forgotten.
+
+        Raises:
+            StoreUnavailable: the store could not be asked; the next sweep goes on.
+        """
+        since = self._clock.monotonic() - _SWEEP_IDLE_S
+        self._used_at = {whole: at for whole, at in self._used_at.items() if at > since}
+        swept = 0
+        for tenant, workspace_name in list(self._used_at):
+            for domain in await self._store.domains(tenant, workspace_name):
+                if self._flags.learning(domain):
+                    swept += await self._run(workspace.expire(self._peek(Scope(tenant, workspace_name, domain))))
+        return swept
+
+    async def close(self) -> None:
+        """Finish what was begun in the background, then close the store."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+        await self._store.close()
+
+    async def _run(self, flow: Flow[T]) -> T:
+        return await flows.run_async(flow, self._store)
+
+    def _peek(self, scope: Scope) -> Learner:
+        return self._learners.get(scope) or Learner(scope, self._configuration, self._clock)
+
+    def _learner_of(self, tenant: str, workspace_name: str) -> workspace.LearnerOf:
+        return lambda domain: self.learner(Scope(tenant, workspace_name, domain))
+
+    async def _known(self, scope: Scope) -> None:
+        if scope.domain not in self.configured:
+            if scope.domain not in await self._store.domains(scope.tenant, scope.workspace):
+                raise UnknownDomain(scope.domain)
+
+    def _forsake(self, learner: Learner, ask: Ask) -> None:
+        """The decision may have been recorded although its answer never came: give its money back if so."""
+        task = asyncio.create_task(self._release_quietly(learner, ask.decision_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _release_quietly(self, learner: Learner, decision_id: str) -> None:
+        try:
+            await self._run(flows.release(learner, decision_id))
+        except StoreError:
+            _log.debug("decision %s could not be released; if it was recorded, it expires", decision_id)

@@ -1,0 +1,111 @@
+"""A request for a decision, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sidecar.errors import InvalidInput
+from sidecar.model.mode import Mode
+from sidecar.model.names import Scope
+
+CANDIDATES_MAX = 1_000
+CONTEXT_FEATURES_MAX = 64
+REWARD_DEADLINE_MS_MAX = 604_800_000
+
+
+class Source(StrEnum):
+    """Who chose the executed arm."""
+
+    LEARNED = "learned"
+    BASELINE = "baseline"
+    REPLAY = "replay"
+    DEGRADED = "degraded"
+    SHIELD = "shield"
+
+
+class Shield(StrEnum):
+    """A limit that is enforced before an arm is returned."""
+
+    BUDGET = "budget"
+    LATENCY = "latency"
+
+
+class ShieldEffect(StrEnum):
+    """What a shield did with an arm."""
+
+    STEPPED_OVER = "stepped_over"
+    FASTEST_ANYWAY = "fastest_anyway"
+    CHEAPEST_ANYWAY = "cheapest_anyway"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ShieldAction:
+    """One thing that a shield did."""
+
+    shield: Shield
+    effect: ShieldEffect
+    arm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One option of a request; `cost_ceiling_nano` is the most it can cost, when the app knows."""
+
+    arm: str
+    cost_ceiling_nano: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A validated request for one decision; the first candidate is the baseline.
+
+    Raises:
+        InvalidInput: no candidates, too many, or one arm twice.
+    """
+
+    scope: Scope
+    decision_id: str
+    candidates: tuple[Candidate, ...]
+    context: Mapping[str, float] = field(default_factory=dict)
+    max_latency_us: int | None = None
+    reward_deadline_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what concerns the candidates as a whole."""
+        if not 1 <= len(self.candidates) <= CANDIDATES_MAX:
+            raise InvalidInput("candidates", len(self.candidates), f"1 to {CANDIDATES_MAX} candidates")
+        if len({candidate.arm for candidate in self.candidates}) != len(self.candidates):
+            arms = [candidate.arm for candidate in self.candidates]
+            twice = next(arm for arm in arms if arms.count(arm) > 1)
+            raise InvalidInput("candidates", twice, "each arm once")
+
+    @property
+    def baseline(self) -> str:
+        """What the app would have done without learning."""
+        return self.candidates[0].arm
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One answered request, and why. `arm` is empty when the budget shield refused."""
+
+    decision_id: str
+    arm: str
+    baseline: str
+    mode: Mode
+    source: Source
+    propensity: float = 1.0
+    proposal: str = ""
+    shields: tuple[ShieldAction, ...] = ()
+    policy: str = ""
+    statistics_version: int = 0
+    reserved_nano: int = 0
+    expires_at_unix_ms: int = 0
+
+    @property
+    def refused(self) -> bool:
+        """No candidate was affordable and the domain declares that then none is executed."""
+        return not self.arm

@@ -1,0 +1,158 @@
+"""The configuration file: domains, defaults and workspace budgets, in YAML or TOML."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+from msgspec import Struct, field
+
+from sidecar.errors import InvalidInput, InvalidSettings
+from sidecar.model.names import valid_name
+from sidecar.model.signals import Signal
+from sidecar.settings.domain import BudgetSettings, DomainSettings, as_builtins
+
+T = TypeVar("T")
+
+
+class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is declared for a whole workspace."""
+
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    """Over all its domains together."""
+
+
+class Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """A configuration file, as written."""
+
+    defaults: dict[str, Any] = field(default_factory=dict)
+    """Settings of a domain, for every domain that does not say otherwise."""
+    domains: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Settings by domain, laid over the defaults key by key."""
+    workspaces: dict[str, WorkspaceSettings] = field(default_factory=dict)
+    """By `tenant/workspace`; the entry `*` is for every workspace that has none of its own."""
+
+
+class Configuration:
+    """What is declared, ready to be asked.
+
+    Args:
+        document: the file's content; an empty one declares nothing.
+
+    Raises:
+        InvalidSettings: names the key.
+    """
+
+    def __init__(self, document: Document | None = None) -> None:
+        """Validate every domain at once, so that a bad file never starts."""
+        self._document = document or Document()
+        self.defaults = domain_settings(self._document.defaults, path="defaults")
+        self.domains: dict[str, DomainSettings] = {}
+        for name, values in self._document.domains.items():
+            _check_name(f"domains.{name}", name)
+            laid = lay_over(self._document.defaults, values)
+            self.domains[name] = domain_settings(laid, path=f"domains.{name}")
+
+    def domain(self, name: str) -> DomainSettings:
+        """The settings of a domain; the defaults when it is not declared."""
+        return self.domains.get(name, self.defaults)
+
+    def domain_with(self, name: str, overrides: Mapping[str, Any]) -> DomainSettings:
+        """The settings of a domain with others laid over.
+
+        Raises:
+            InvalidSettings: names the key, below `settings`.
+        """
+        return domain_settings(lay_over(as_builtins(self.domain(name)), overrides), path="settings")
+
+    def with_domain(self, name: str, overrides: Mapping[str, Any]) -> Configuration:
+        """This configuration with others laid over one domain's settings.
+
+        Raises:
+            InvalidSettings: as for `domain_with`.
+        """
+        changed = Configuration(self._document)
+        changed.domains[name] = self.domain_with(name, overrides)
+        return changed
+
+    def workspace_budget(self, tenant: str, workspace: str) -> BudgetSettings:
+        """The budget over all domains of a workspace."""
+        declared = self._document.workspaces
+        entry = declared.get(f"{tenant}/{workspace}") or declared.get("*")
+        return entry.budget if entry else BudgetSettings()
+
+
+def read_configuration(path: Path | None) -> Configuration:
+    """Read a file by its suffix (.yaml, .yml, .toml); None gives the defaults.
+
+    Raises:
+        InvalidSettings: the file cannot be read, or a key has a value that is not allowed.
+    """
+    if path is None:
+        return Configuration()
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSettings(str(path), str(error), "a readable YAML or TOML file") from error
+    return Configuration(converted(raw or {}, Document, path=""))
+
+
+def domain_settings(values: Mapping[str, Any], *, path: str) -> DomainSettings:
+    """Typed settings from plain values.
+
+    Raises:
+        InvalidSettings: names the key below `path`.
+    """
+    settings = converted(values, DomainSettings, path=path)
+    for name, declared in settings.reward.signals.items():
+        if not declared.high > declared.low:
+            raise InvalidSettings(
+                f"{path}.reward.signals.{name}.high", declared.high, f"more than low ({declared.low:g})"
+            )
+        if name in (Signal.COST_USD, Signal.LATENCY_MS) and declared.low < 0:
+            raise InvalidSettings(f"{path}.reward.signals.{name}.low", declared.low, "0 or more")
+    if not any(declared.weight for declared in settings.reward.signals.values()):
+        raise InvalidSettings(f"{path}.reward.signals", "only weights of 0", "at least one weight above 0")
+    for arm in settings.arms:
+        _check_name(f"{path}.arms.{arm}", arm)
+    return settings
+
+
+def converted(values: object, kind: type[T], *, path: str, strict: bool = True) -> T:
+    """Plain values as `kind`, or InvalidSettings that names the key below `path`."""
+    try:
+        return msgspec.convert(values, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$")
+        key = (path + re.sub(r"\[\.\.\.\]", ".*", where.rstrip("`"))).strip(".")
+        raise InvalidSettings(key or "settings", _value_at(values, where.rstrip("`")), message) from error
+
+
+def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, key by key and table by table; a policy or signals table replaces the whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        whole = key in ("policy", "signals") or not (isinstance(value, Mapping) and isinstance(under, Mapping))
+        merged[key] = value if whole or not isinstance(under, Mapping) else lay_over(under, value)
+    return merged
+
+
+def _check_name(key: str, name: str) -> None:
+    try:
+        valid_name(key, name)
+    except InvalidInput as error:
+        raise InvalidSettings(key, name, error.allowed) from error
+
+
+def _value_at(values: object, where: str) -> object:
+    for key in where.strip(".").split("."):
+        if key and isinstance(values, Mapping):
+            values = values.get(key)
+    return values

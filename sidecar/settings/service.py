@@ -1,0 +1,91 @@
+"""How one sidecar process runs, from `LEARNING_*` environment variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+from msgspec.structs import fields
+
+from sidecar.errors import InvalidSettings
+from sidecar.settings.file import converted
+
+PREFIX = "LEARNING_"
+_LOOPBACK = re.compile(r"(127(\.\d{1,3}){3}|\[::1\]):\d{1,5}")
+
+
+class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Each field is the variable `LEARNING_` and its name in capitals."""
+
+    address: str = "127.0.0.1:50051"
+    """Where gRPC listens: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/absolute/path`. Port 0 takes a free one."""
+    management_address: str = "127.0.0.1:9464"
+    """Where `/livez`, `/readyz`, `/startupz`, `/metrics` and the page are served, as `HOST:PORT`; `off` for nowhere."""
+    config: str = ""
+    """The file of domains, YAML or TOML. Empty: every domain has the defaults."""
+    redis_url: str = ""
+    """`redis://`, `rediss://` or `unix://`. Empty: a private embedded server."""
+    data_dir: str = ""
+    """Where the embedded server keeps its data. Empty: `$XDG_DATA_HOME/learning-sidecar`, usually
+    `~/.local/share/learning-sidecar`."""
+    key_prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "learning"
+    """Every key in the store starts with it."""
+    store_timeout_ms: Annotated[float, Meta(gt=0, le=60_000)] = 1000.0
+    """How long the store may take before an answer is degraded; a call's own deadline may be shorter."""
+    store_connections: Annotated[int, Meta(ge=1, le=1000)] = 32
+    """At most so many connections to the store."""
+    in_flight_max: Annotated[int, Meta(ge=1, le=100_000)] = 1024
+    """Calls beyond this are answered RESOURCE_EXHAUSTED at once."""
+    message_bytes_max: Annotated[int, Meta(ge=1024, le=1 << 30)] = 16 << 20
+    """The largest message in either direction; snapshots of many arms are large."""
+    shutdown_grace_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0
+    """How long calls in flight may take after SIGTERM."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """At `debug`, one line a decision."""
+    log_format: Literal["text", "json"] = "text"
+    """`json` writes one object a line."""
+
+
+def read_service_settings(environment: Mapping[str, str]) -> ServiceSettings:
+    """Settings from `LEARNING_*` variables.
+
+    Raises:
+        InvalidSettings: names the variable.
+    """
+    values = {
+        field.name: environment[PREFIX + field.name.upper()]
+        for field in fields(ServiceSettings)
+        if PREFIX + field.name.upper() in environment
+    }
+    try:
+        settings = converted(values, ServiceSettings, path="", strict=False)
+    except InvalidSettings as error:
+        raise InvalidSettings(PREFIX + error.field.upper(), values.get(error.field), error.allowed) from error
+    _check_address(settings.address)
+    _check_redis_url(settings.redis_url)
+    return settings
+
+
+def _check_address(address: str) -> None:
+    if _LOOPBACK.fullmatch(address) or (address.startswith("unix:/") and Path(address[5:]).is_absolute()):
+        return
+    allowed = "127.0.0.1:PORT, [::1]:PORT or unix:/absolute/path; other addresses would be open to everybody"
+    raise InvalidSettings(f"{PREFIX}ADDRESS", address, allowed)
+
+
+def _check_redis_url(url: str) -> None:
+    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        scheme = url.partition("://")[0]
+        raise InvalidSettings(f"{PREFIX}REDIS_URL", f"{scheme}://...", "redis://, rediss:// or unix://")
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """`LEARNING_*` variables that mean nothing here: perhaps typos, so worth a warning.
+
+    Not an error: Kubernetes itself sets such variables for a Service whose name begins alike.
+    """
+    known = {PREFIX + field.name.upper() for field in fields(ServiceSettings)}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)

@@ -1,0 +1,78 @@
+"""Never promises more money than there is: what to execute for each amount that may be left.
+
+How much is left is known only inside the store's script, after the choice was made. So the choice goes
+there as a list of offers, dearest first: *if at least this much is available, execute this arm*. Which
+candidates are affordable depends on one number only, the money available, so there are at most as many
+different affordable sets as there are different ceilings; for each of them the arm (the first affordable
+one in the order that was drawn) and its exact probability are worked out beforehand. The script takes the first
+offer whose threshold is met: one round trip, an exact propensity, and not a cent more than was agreed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sidecar.features.averages import upper_estimate
+from sidecar.model.arm import Arm
+from sidecar.model.decision import Candidate, Shield, ShieldAction, ShieldEffect
+from sidecar.model.units import nano_usd_ceiling
+from sidecar.settings.domain import DomainSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Affordable:
+    """One case: `threshold_nano` or more is available (None: whatever is).
+
+    `chosen` is the arm to execute; `allowed` are the candidates that count as affordable.
+    """
+
+    threshold_nano: int | None
+    chosen: int
+    allowed: frozenset[int]
+    ceiling_nano: int
+    actions: tuple[ShieldAction, ...]
+
+
+def cost_ceilings(candidates: Sequence[Candidate], arms: Sequence[Arm], settings: DomainSettings) -> list[int]:
+    """The most that each candidate can cost, in nano-dollars: as the request says, else as declared, else a
+    high quantile of its recent costs, else 0.
+    """
+    ceilings = []
+    for candidate, arm in zip(candidates, arms, strict=True):
+        declared = settings.arms.get(candidate.arm)
+        if candidate.cost_ceiling_nano is not None:
+            ceilings.append(candidate.cost_ceiling_nano)
+        elif declared is not None and declared.cost_ceiling_usd is not None:
+            ceilings.append(nano_usd_ceiling(declared.cost_ceiling_usd))
+        else:
+            ceilings.append(upper_estimate(arm.cost, settings.averages.cost_quantile))
+    return ceilings
+
+
+def affordable_cases(
+    order: Sequence[int], ceilings: Sequence[int], names: Sequence[str], *, limited: bool, refuse: bool
+) -> list[Affordable]:
+    """Every case of what is affordable, dearest first; without `refuse` the last one needs no money.
+
+    Args:
+        order: the candidates by preference, as drawn; all of them.
+        ceilings: of each candidate, in nano-dollars.
+        names: of each candidate.
+        limited: whether any budget level has a limit; if not there is one case.
+        refuse: what to do when nothing is affordable: refuse, or execute the cheapest.
+    """
+    if not limited:
+        return [Affordable(None, order[0], frozenset(order), ceilings[order[0]], ())]
+    cases = []
+    for threshold in sorted(set(ceilings), reverse=True):
+        allowed = frozenset(i for i in order if ceilings[i] <= threshold)
+        at = next(at for at, i in enumerate(order) if i in allowed)
+        stepped = tuple(ShieldAction(Shield.BUDGET, ShieldEffect.STEPPED_OVER, names[i]) for i in order[:at])
+        cases.append(Affordable(threshold, order[at], allowed, ceilings[order[at]], stepped))
+    if not refuse:
+        cheapest = min(range(len(ceilings)), key=ceilings.__getitem__)
+        anyway = ShieldAction(Shield.BUDGET, ShieldEffect.CHEAPEST_ANYWAY, names[cheapest])
+        # Nothing is left to reserve from; all that it costs is booked as overrun.
+        cases.append(Affordable(None, cheapest, frozenset({cheapest}), 0, (anyway,)))
+    return cases

@@ -1,0 +1,300 @@
+"""The store of one process, without a server: the same transitions on plain Python values.
+
+What it guarantees: the same replies and the same integers as the scripts on a server (one suite of tests
+runs on both). What it does not: sharing, durability, or a clock other than the machine's. Not thread-safe.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from sidecar.clock import Clock, SystemClock
+from sidecar.model.arm import Arm, SlidingAverage
+from sidecar.model.names import Scope
+from sidecar.model.units import reward_sq_nano
+from sidecar.model.view import Account, Control, DomainView, WorkspaceView
+from sidecar.model.window import window_id
+from sidecar.store import transitions as t
+from sidecar.store.fields import COUNTERS, accounts_from, arms_from
+
+_SWEEP_MOST = 16
+
+
+@dataclass(slots=True)
+class _Decision:
+    """One decision; `collected` is the latest partial report."""
+
+    issue: t.Issue
+    offer: t.Offer
+    deadline: int
+    collected: t.Settle | None = None
+    state: str = "pending"
+    due: int = 0
+
+
+@dataclass(slots=True)
+class _Domain:
+    """The state of one domain."""
+
+    version: int = 0
+    arms: dict[str, Arm] = field(default_factory=dict)
+    counters: Counter[str] = field(default_factory=Counter)
+    decisions: dict[str, _Decision] = field(default_factory=dict)
+    control: Control = Control()
+
+    def view(self, now_ms: int) -> DomainView:
+        counters = {name: self.counters[name] for name in COUNTERS}
+        still_open = sum(decision.state == "pending" for decision in self.decisions.values())
+        return DomainView(self.version, now_ms, dict(self.arms), counters, self.control, still_open)
+
+
+class MemoryStore:
+    """Applies transitions to the state of this process.
+
+    Args:
+        clock: tells the time.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        """Start empty."""
+        self._clock = clock or SystemClock()
+        self._domains: dict[Scope, _Domain] = {}
+        self._accounts: dict[tuple[str, str], dict[str, Account]] = {}
+
+    def apply(self, transition: t.Transition) -> t.Reply:
+        """Apply one transition."""
+        now = self._clock.unix_ms()
+        handlers: dict[type, Callable[..., t.Reply]] = {
+            t.Issue: self._recommend, t.Settle: self._settle, t.Release: self._release, t.Expire: self._expire,
+            t.SetMode: self._set_mode, t.Read: self._read, t.Restore: self._restore,
+        }  # fmt: skip
+        return handlers[type(transition)](transition, now)
+
+    # --- recommend
+
+    def _recommend(self, issue: t.Issue, now: int) -> t.Reply:
+        domain = self._domains.get(issue.scope, _Domain())
+        known = domain.decisions.get(issue.decision_id)
+        if known:
+            return t.Replayed(known.offer.answer, known.deadline)
+        newer = domain.version != issue.known_version
+        if domain.control.revision != issue.known_revision or (issue.freshness == "exact" and newer):
+            return t.Stale(domain.view(now))
+        self._domains[issue.scope] = domain
+        self._sweep(issue.scope, domain, now, _SWEEP_MOST, issue.shape)
+        money = min(
+            self._available(issue.scope, _level_of(issue.scope), issue.domain_level, now),
+            self._available(issue.scope, "workspace", issue.workspace_level, now),
+        )
+        for number, offer in enumerate(issue.offers):
+            if offer.threshold_nano is None or offer.threshold_nano <= money:
+                self._record(domain, issue, offer, now)
+                fresh = issue.freshness != "any" and domain.version != issue.known_version
+                deadline = now + issue.reward_deadline_ms
+                return t.Issued(number, deadline, domain.version, domain.view(now) if fresh else None)
+        domain.counters["refused"] += 1
+        return t.Refused()
+
+    def _record(self, domain: _Domain, issue: t.Issue, offer: t.Offer, now: int) -> None:
+        deadline = now + issue.reward_deadline_ms
+        domain.decisions[issue.decision_id] = _Decision(issue, offer, deadline, due=deadline)
+        domain.counters["decisions"] += 1
+        _add(domain, offer.arm, pulls=1)
+        if issue.shadow_proposal:
+            domain.counters["shadowed"] += 1
+            domain.counters["agreed"] += issue.shadow_proposal == offer.arm
+            _add(domain, issue.shadow_proposal, proposed=1)
+        levels = ((_level_of(issue.scope), issue.domain_level), ("workspace", issue.workspace_level))
+        for name, level in levels:
+            account = self._account(issue.scope, name, level.window, now)
+            self._put(
+                issue.scope,
+                name,
+                replace(
+                    account,
+                    decisions=account.decisions + 1,
+                    reserved_nano=account.reserved_nano + offer.ceiling_nano,
+                ),
+            )
+
+    # --- settle, release, expire
+
+    def _settle(self, settle: t.Settle, now: int) -> t.Reply:
+        domain = self._domains.get(settle.scope, _Domain())
+        decision = domain.decisions.get(settle.decision_id)
+        if decision is None:
+            return t.Unknown()
+        if decision.state == "pending" and decision.deadline <= now:
+            self._expire_one(settle.scope, domain, decision, now, settle.shape)
+        if decision.state != "pending":
+            return self._settle_closed(settle, domain, decision, now)
+        collected = _collected_text(decision.collected)
+        if collected != settle.collected:
+            return t.Merge(collected)
+        if not settle.final:
+            decision.collected = settle
+            return t.Collected(decision.offer.arm)
+        _learn(domain, decision.offer.arm, settle, now, counter="count")
+        ceiling = decision.offer.ceiling_nano
+        self._book(settle.scope, now, ceiling, ceiling if settle.cost_nano is None else settle.cost_nano)
+        domain.counters["applied"] += 1
+        self._close(decision, "rewarded", now, settle.shape)
+        arm = domain.arms[decision.offer.arm]
+        return t.Applied(arm.name, domain.version, ceiling, arm.cost, arm.latency)
+
+    def _settle_closed(self, settle: t.Settle, domain: _Domain, decision: _Decision, now: int) -> t.Reply:
+        if decision.state in ("rewarded", "late"):
+            domain.counters["duplicates"] += 1
+            return t.Duplicate()
+        known_cost = decision.collected is not None and decision.collected.cost_nano is not None
+        if settle.cost_nano is not None and not known_cost:
+            self._book(settle.scope, now, 0, settle.cost_nano)
+        decision.state = "late"
+        domain.counters["late"] += 1
+        return t.Late()
+
+    def _release(self, release: t.Release, now: int) -> t.Reply:
+        domain = self._domains.get(release.scope, _Domain())
+        decision = domain.decisions.get(release.decision_id)
+        if decision is None:
+            return t.Unknown()
+        if decision.state == "pending" and decision.deadline <= now:
+            self._expire_one(release.scope, domain, decision, now, release.shape)
+        if decision.state != "pending":
+            return t.Closed()
+        paid = decision.collected.cost_nano if decision.collected else None
+        self._book(release.scope, now, decision.offer.ceiling_nano, paid or 0)
+        domain.counters["released"] += 1
+        self._close(decision, "released", now, release.shape)
+        return t.Released()
+
+    def _expire(self, expire: t.Expire, now: int) -> t.Reply:
+        domain = self._domains.get(expire.scope, _Domain())
+        return t.Swept(self._sweep(expire.scope, domain, now, expire.most, expire.shape))
+
+    def _sweep(self, scope: Scope, domain: _Domain, now: int, most: int, shape: t.Shape) -> int:
+        due = sorted((one.due, key) for key, one in domain.decisions.items() if one.due <= now)[:most]
+        for _, key in due:
+            if domain.decisions[key].state == "pending":
+                self._expire_one(scope, domain, domain.decisions[key], now, shape)
+            else:
+                del domain.decisions[key]
+        return len(due)
+
+    def _expire_one(self, scope: Scope, domain: _Domain, decision: _Decision, now: int, shape: t.Shape) -> None:
+        report, default = decision.collected, decision.issue.default_reward_micro
+        micro = default if report is None or report.reward_micro is None else report.reward_micro
+        cost = report.cost_nano if report else None
+        if micro is not None:
+            latency = report.latency_us if report else None
+            learned = t.Settle(
+                scope, "", True, "", micro, reward_sq_nano(micro), cost, latency, "", shape  # noqa: FBT003 - a record
+            )
+            _learn(domain, decision.offer.arm, learned, now, counter="defaulted")
+        self._book(scope, now, decision.offer.ceiling_nano, cost or 0)
+        domain.counters["expired"] += 1
+        self._close(decision, "expired", now, shape)
+
+    def _close(self, decision: _Decision, state: str, now: int, shape: t.Shape) -> None:
+        decision.state, decision.due = state, now + shape.remember_ms
+
+    # --- money
+
+    def _account(self, scope: Scope, level: str, kind: str | None, now: int) -> Account:
+        account = self._accounts.get(scope[:2], {}).get(level, Account())
+        window = window_id(kind or account.window.partition("/")[0], now)
+        return account if window == account.window else Account(window, reserved_nano=account.reserved_nano)
+
+    def _put(self, scope: Scope, level: str, account: Account) -> None:
+        self._accounts.setdefault(scope[:2], {})[level] = account
+
+    def _available(self, scope: Scope, name: str, level: t.Level, now: int) -> float:
+        if level.limit_nano is None:
+            return float("inf")
+        account = self._account(scope, name, level.window, now)
+        paced = float("inf") if level.pace_nano is None else level.pace_nano * (account.decisions + 1)
+        return min(level.limit_nano, paced) - account.spent_nano - account.reserved_nano
+
+    def _book(self, scope: Scope, now: int, reservation: int, paid: int) -> None:
+        if not reservation and not paid:
+            return
+        for level in (_level_of(scope), "workspace"):
+            account = self._account(scope, level, None, now)
+            after = replace(
+                account,
+                spent_nano=account.spent_nano + paid,
+                reserved_nano=account.reserved_nano - reservation,
+                overrun_nano=account.overrun_nano + max(0, paid - reservation),
+            )
+            self._put(scope, level, after)
+
+    # --- control, snapshot, restore
+
+    def _set_mode(self, change: t.SetMode, _: int) -> t.Reply:
+        domain = self._domains.setdefault(change.scope, _Domain())
+        before = domain.control
+        settings = change.settings_json or before.settings_json
+        domain.control = Control(before.revision + 1, change.mode, change.reason, settings)
+        return t.ModeSet(domain.control.revision, before.mode)
+
+    def _read(self, read: t.Read, now: int) -> t.Reply:
+        whole = (read.tenant, read.workspace)
+        domains = {scope.domain: one.view(now) for scope, one in self._domains.items() if scope[:2] == whole}
+        return WorkspaceView(dict(sorted(domains.items())), dict(sorted(self._accounts.get(whole, {}).items())))
+
+    def _restore(self, restore: t.Restore, _: int) -> t.Reply:
+        for one in restore.domains:
+            if self._domains.get(one.scope, _Domain()).version != one.expected_version:
+                return t.Conflict()
+        for one in restore.domains:
+            domain = self._domains.setdefault(one.scope, _Domain())
+            domain.arms = arms_from({name: str(value) for name, value in one.arms.items()}, one.recent)
+            domain.counters = Counter({name: int(value) for name, value in one.arms.items() if name in COUNTERS})
+            domain.version += 1
+        if restore.domains:
+            scope = restore.domains[0].scope
+            whole = self._accounts.setdefault(scope[:2], {})
+            for level, account in accounts_from({k: str(v) for k, v in restore.accounts.items()}).items():
+                held = whole.get(level, Account()).reserved_nano
+                whole[level] = replace(account, reserved_nano=held)
+        return t.Restored()
+
+
+def _level_of(scope: Scope) -> str:
+    return f"domain/{scope.domain}"
+
+
+def _add(domain: _Domain, name: str, **figures: int) -> None:
+    arm = domain.arms.get(name, Arm(name))
+    domain.arms[name] = replace(arm, **{figure: getattr(arm, figure) + more for figure, more in figures.items()})
+
+
+def _learn(domain: _Domain, name: str, report: t.Settle, now: int, *, counter: str) -> None:
+    micro, square = report.reward_micro or 0, report.reward_sq_nano or 0
+    _add(domain, name, **{counter: 1}, reward_micro=micro, reward_sq_nano=square, cost_nano=report.cost_nano or 0)
+    arm = domain.arms[name]
+    domain.arms[name] = replace(
+        arm,
+        cost=_slid(arm.cost, report.cost_nano, now, report.shape),
+        latency=_slid(arm.latency, report.latency_us, now, report.shape),
+    )
+    domain.version += 1
+
+
+def _slid(average: SlidingAverage, value: int | None, now: int, shape: t.Shape) -> SlidingAverage:
+    if value is None:
+        return average
+    if not average.recent:
+        return SlidingAverage(value, (value,), now)
+    # floor(x / n + 1/2) in integers, as the script's doubles have it
+    mean = average.mean + (2 * (value - average.mean) + shape.ewma_length) // (2 * shape.ewma_length)
+    return SlidingAverage(mean, (*average.recent, value)[-shape.recent_length :], now)
+
+
+def _collected_text(report: t.Settle | None) -> str:
+    if report is None:
+        return ""
+    figures = (report.reward_micro, report.reward_sq_nano, report.cost_nano, report.latency_us)
+    return " ".join([*("" if figure is None else str(figure) for figure in figures), report.signals_json])

@@ -1,0 +1,110 @@
+-- The life of a decision, as strings in two hashes and one sorted set of the domain:
+--
+--   pending[id]  deadline_ms TAB ceiling_nano TAB default_micro TAB arm TAB answer TAB collected
+--   settled[id]  state TAB (the same record)      state: rewarded, released, expired, late
+--   due[id]      when something is to be done: the deadline while pending, then when to forget
+--
+-- default_micro is the reward for a decision that never gets one, or empty to learn nothing from it.
+-- answer is what Recommend said, opaque here, for replays. collected is empty, or what partial reports
+-- brought: reward_micro SPACE reward_sq_nano SPACE cost_nano SPACE latency_us SPACE signals (JSON);
+-- a figure that is not known yet is empty.
+-- No name may hold a TAB. '# keep' is a member of every key, so that no key ever disappears: while a slot
+-- migrates, Redis refuses a script that names both a key that exists and one that does not.
+
+local KEEP = '# keep'
+
+local function parse(record)
+  local deadline, ceiling, default, arm, answer, collected =
+    string.match(record, '^(%d+)\t(%d+)\t(%d*)\t([^\t]*)\t([^\t]*)\t(.*)$')
+  return {
+    deadline = tonumber(deadline), ceiling = tonumber(ceiling), default = default,
+    arm = arm, answer = answer, collected = collected,
+  }
+end
+
+local function close(keys, id, state, record, now, remember)
+  redis.call('HDEL', keys.pending, id)
+  redis.call('HSET', keys.settled, id, state .. '\t' .. record)
+  redis.call('ZADD', keys.due, int(now + remember), id)
+end
+
+-- One more value of a measure: 'mean at_ms v1 v2 ...', the mean exponentially weighted, the last `length` values.
+local function slide(key, field, value, now, shape)
+  local packed = redis.call('HGET', key, field)
+  local mean, values = value, ''
+  if packed then
+    local old, rest = string.match(packed, '^(%d+) %d+(.*)$')
+    mean = old + math.floor((value - old) / shape.ewma + 0.5)
+    local _, count = string.gsub(rest, ' ', '')
+    values = rest
+    for _ = shape.length, count do values = string.gsub(values, '^ %d+', '', 1) end
+  end
+  redis.call('HSET', key, field, int(mean) .. ' ' .. int(now) .. values .. ' ' .. int(value))
+end
+
+-- Adds one reward to an arm. counter is 'count' for a reward that came, 'defaulted' for one that did not.
+local function learn(keys, arm, counter, micro, square, cost, latency, now, shape)
+  redis.call('HINCRBY', keys.arms, counter .. ':' .. arm, 1)
+  redis.call('HINCRBY', keys.arms, 'reward_micro:' .. arm, micro)
+  redis.call('HINCRBY', keys.arms, 'reward_sq_nano:' .. arm, square)
+  if cost ~= '' then
+    redis.call('HINCRBY', keys.arms, 'cost_nano:' .. arm, cost)
+    slide(keys.recent, 'cost_nano:' .. arm, tonumber(cost), now, shape)
+  end
+  if latency ~= '' then slide(keys.recent, 'latency_us:' .. arm, tonumber(latency), now, shape) end
+  return redis.call('HINCRBY', keys.arms, 'version', 1)
+end
+
+-- The deadline has passed: what was collected counts, else the declared default, else nothing.
+-- A late reward is not waited for, so the reservation is given back.
+local function expire(keys, id, record, now, shape)
+  local decision = parse(record)
+  local none = decision.collected == '' and '    ' or decision.collected
+  local micro, square, cost, latency = string.match(none, '^(%d*) (%d*) (%d*) (%d*) ')
+  if micro == '' and decision.default ~= '' then
+    micro = decision.default
+    square = int(math.floor((tonumber(micro) * tonumber(micro) + 500) / 1000))
+  end
+  if micro ~= '' then learn(keys, decision.arm, 'defaulted', micro, square, cost, latency, now, shape) end
+  book(keys.workspace, keys.level, now, decision.ceiling, tonumber(cost) or 0)
+  redis.call('HINCRBY', keys.arms, 'expired', 1)
+  close(keys, id, 'expired', record, now, shape.remember)
+end
+
+-- Expires and forgets at most `most` decisions that are due; returns how many.
+local function sweep(keys, now, most, shape)
+  local due = redis.call('ZRANGEBYSCORE', keys.due, '-inf', int(now), 'LIMIT', 0, most)
+  for _, id in ipairs(due) do
+    local record = redis.call('HGET', keys.pending, id)
+    if record then
+      expire(keys, id, record, now, shape)
+    else
+      redis.call('HDEL', keys.settled, id)
+      redis.call('ZREM', keys.due, id)
+    end
+  end
+  return #due
+end
+
+-- Makes every key of a domain, once, so that none of them ever has to be made later.
+local function found(keys, domain, now)
+  if redis.call('HEXISTS', keys.arms, 'version') == 1 then return end
+  redis.call('HSET', keys.arms, 'version', '0')
+  for _, key in ipairs({ keys.recent, keys.pending, keys.settled }) do redis.call('HSET', key, KEEP, '1') end
+  redis.call('ZADD', keys.due, '+inf', KEEP)
+  redis.call('HSETNX', keys.gate, 'revision', '0')
+  redis.call('HSETNX', keys.workspace, 'domain:' .. domain, int(now))
+end
+
+-- KEYS of one domain by name; every script that changes a domain takes the same seven in this order.
+local function domain_keys(keys, domain)
+  return {
+    arms = keys[1], recent = keys[2], pending = keys[3], due = keys[4], settled = keys[5], gate = keys[6],
+    workspace = keys[7], level = 'domain/' .. domain,
+  }
+end
+
+-- How the averages forget and how long closed decisions are remembered, from ARGV.
+local function shape_of(ewma, length, remember)
+  return { ewma = tonumber(ewma), length = tonumber(length), remember = tonumber(remember) }
+end

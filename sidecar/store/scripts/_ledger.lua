@@ -1,0 +1,74 @@
+-- The money of a workspace: one hash, and in it one account for each level ('workspace', 'domain/<name>').
+--
+--   window:<level>         which window the figures are of: 'total', 'hour/495123', 'day/20630', 'month/24323'
+--   spent_nano:<level>     settled in this window
+--   reserved_nano:<level>  held by open decisions, whichever window they began in
+--   overrun_nano:<level>   the part of spent that went beyond reservations
+--   decisions:<level>      issued in this window
+--
+-- A reservation is spent in the window in which it settles, so `spent + reserved <= limit` needs no memory
+-- of windows past. Sums are exact: every figure stays below 2^53.
+
+local MS = { hour = 3600000, day = 86400000 }
+
+-- 12 * year + month, from days since 1970 (H. Hinnant, "chrono-compatible low-level date algorithms").
+local function month_number(days)
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  return (yoe + era * 400) * 12 + math.floor((5 * doy + 2) / 153) + 3
+end
+
+local function window_id(kind, now)
+  if MS[kind] then return kind .. '/' .. int(math.floor(now / MS[kind])) end
+  if kind == 'month' then return 'month/' .. int(month_number(math.floor(now / MS.day))) end
+  return 'total'
+end
+
+-- The account of a level as of now: a window that has turned reads as empty. Writes nothing.
+local function account(key, level, kind, now)
+  local got = redis.call('HMGET', key, 'window:' .. level, 'spent_nano:' .. level,
+    'reserved_nano:' .. level, 'decisions:' .. level)
+  local current = got[1] or 'total'
+  local window = window_id(kind or string.match(current, '^%a+'), now)
+  local turned = window ~= current
+  return {
+    level = level, window = window, turned = turned,
+    spent = turned and 0 or tonumber(got[2] or 0),
+    reserved = tonumber(got[3] or 0),
+    decisions = turned and 0 or tonumber(got[4] or 0),
+  }
+end
+
+-- What one more decision may reserve at this level: less than nothing after an overrun.
+local function available(acc, limit, pace)
+  if limit == '' then return math.huge end
+  local ceiling = tonumber(limit)
+  if pace ~= '' then ceiling = math.min(ceiling, tonumber(pace) * (acc.decisions + 1)) end
+  return ceiling - acc.spent - acc.reserved
+end
+
+local function turn(key, acc)
+  if not acc.turned then return end
+  redis.call('HSET', key, 'window:' .. acc.level, acc.window, 'spent_nano:' .. acc.level, '0',
+    'overrun_nano:' .. acc.level, '0', 'decisions:' .. acc.level, '0')
+end
+
+local function reserve(key, acc, ceiling)
+  turn(key, acc)
+  redis.call('HINCRBY', key, 'decisions:' .. acc.level, 1)
+  redis.call('HINCRBY', key, 'reserved_nano:' .. acc.level, int(ceiling))
+end
+
+-- Gives a reservation back and books what was really paid, at both levels.
+local function book(key, domain_level, now, reservation, paid)
+  if reservation == 0 and paid == 0 then return end
+  for _, level in ipairs({ domain_level, 'workspace' }) do
+    turn(key, account(key, level, nil, now))
+    if reservation > 0 then redis.call('HINCRBY', key, 'reserved_nano:' .. level, int(-reservation)) end
+    if paid > 0 then redis.call('HINCRBY', key, 'spent_nano:' .. level, int(paid)) end
+    if paid > reservation then redis.call('HINCRBY', key, 'overrun_nano:' .. level, int(paid - reservation)) end
+  end
+end

@@ -1,0 +1,67 @@
+#!lua
+-- settle: takes one report of what happened after a decision.
+--
+-- KEYS  1 arms  2 recent  3 pending  4 due  5 settled  6 gate  7 workspace   (of one domain, one hash tag)
+-- ARGV  1 domain, a name
+--       2 decision id
+--       3 '1' if this report is final, '0' if more signals will follow
+--       4 what had been collected when this reward was computed, exactly as stored; '' at first
+--       5 reward in micro-units  6 its square in nano-units
+--       7 cost in nano-dollars or ''  8 latency in microseconds or ''
+--       9 the signals as JSON (kept with a partial report)
+--       10 EWMA length  11 recent length  12 how long a closed decision is remembered, in ms
+-- Returns {APPLIED, arm, version, ceiling_nano, recent costs or nil, recent latencies or nil}
+--         {COLLECTED, arm}   {MERGE, collected}   {DUPLICATE}   {LATE}   {UNKNOWN}
+--
+-- Why atomic: the mark that a decision is settled, the statistics and the money must change together, or a
+-- crash or a second report in between counts a reward twice or not at all.
+-- @include _clock.lua
+-- @include _ledger.lua
+-- @include _decision.lua
+
+local keys = domain_keys(KEYS, ARGV[1])
+local id, cost, latency = ARGV[2], ARGV[7], ARGV[8]
+local shape = shape_of(ARGV[10], ARGV[11], ARGV[12])
+local now = now_ms()
+
+local record = redis.call('HGET', keys.pending, id)
+if record and parse(record).deadline <= now then
+  expire(keys, id, record, now, shape)
+  record = nil
+end
+
+if not record then
+  local closed = redis.call('HGET', keys.settled, id)
+  if not closed then return { UNKNOWN } end
+  local state, rest = string.match(closed, '^(%a+)\t(.*)$')
+  if state == 'rewarded' or state == 'late' then
+    redis.call('HINCRBY', keys.arms, 'duplicates', 1)
+    return { DUPLICATE }
+  end
+  -- Expired or released: the money was given back, so a cost is booked in full, unless it was collected before.
+  local collected = string.match(parse(rest).collected, '^%d* %d* (%d+)')
+  if cost ~= '' and not collected then book(keys.workspace, keys.level, now, 0, tonumber(cost)) end
+  redis.call('HSET', keys.settled, id, 'late\t' .. rest)
+  redis.call('HINCRBY', keys.arms, 'late', 1)
+  return { LATE }
+end
+
+local decision = parse(record)
+if decision.collected ~= ARGV[4] then return { MERGE, decision.collected } end
+if ARGV[3] == '0' then
+  local collected = table.concat({ ARGV[5], ARGV[6], cost, latency, ARGV[9] }, ' ')
+  local head = string.sub(record, 1, #record - #decision.collected)
+  redis.call('HSET', keys.pending, id, head .. collected)
+  return { COLLECTED, decision.arm }
+end
+
+local version = learn(keys, decision.arm, 'count', ARGV[5], ARGV[6], cost, latency, now, shape)
+-- A call whose cost nobody told is booked at its ceiling: money is never lost, only overestimated.
+book(keys.workspace, keys.level, now, decision.ceiling, tonumber(cost ~= '' and cost or decision.ceiling))
+redis.call('HINCRBY', keys.arms, 'applied', 1)
+close(keys, id, 'rewarded', record, now, shape.remember)
+return {
+  APPLIED, decision.arm, version, int(decision.ceiling),
+  redis.call('HGET', keys.recent, 'cost_nano:' .. decision.arm),
+  redis.call('HGET', keys.recent, 'latency_us:' .. decision.arm),
+}

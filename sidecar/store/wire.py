@@ -1,0 +1,151 @@
+"""Transitions as scripts' keys and arguments, and scripts' answers as replies: each in one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from sidecar.errors import StoreMisbehaved
+from sidecar.model.view import DomainView, WorkspaceView
+from sidecar.store import transitions as t
+from sidecar.store.codes import Code
+from sidecar.store.fields import accounts_from, average_from, domains_from, view_from
+from sidecar.store.keys import domain_keys
+
+
+class Call(NamedTuple):
+    """One script with what it is run on."""
+
+    script: str
+    keys: Sequence[str]
+    arguments: Sequence[str | int]
+
+
+def call_for(prefix: str, transition: t.Transition) -> Call:
+    """The script call that applies a transition (Read has its own, since it needs the domains' names)."""
+    match transition:
+        case t.Issue():
+            return Call("recommend", domain_keys(prefix, transition.scope), _issue(transition))
+        case t.Settle():
+            return Call("settle", domain_keys(prefix, transition.scope), _settle(transition))
+        case t.Release(scope, decision_id, shape):
+            return Call("release", domain_keys(prefix, scope), (scope.domain, decision_id, *_shape(shape)))
+        case t.Expire(scope, most, shape):
+            return Call("expire", domain_keys(prefix, scope), (scope.domain, most, *_shape(shape)))
+        case t.SetMode(scope, mode, reason, settings_json):
+            return Call("set_mode", domain_keys(prefix, scope), (scope.domain, mode, reason, settings_json))
+        case t.Restore():
+            keys = list(chain.from_iterable(domain_keys(prefix, one.scope) for one in transition.domains))
+            return Call("restore", keys, _restore(transition))
+        case t.Read():
+            raise TypeError("a workspace is read by read_call")
+
+
+def read_call(workspace_key: str, keys_of: Callable[[str], Sequence[str]], domains: Sequence[str]) -> Call:
+    """The call that reads a workspace with these domains."""
+    keys = [workspace_key, *chain.from_iterable(keys_of(name) for name in domains)]
+    return Call("snapshot", keys, tuple(domains))
+
+
+def _optional(value: int | None) -> str | int:
+    return "" if value is None else value
+
+
+def _shape(shape: t.Shape) -> tuple[int, int, int]:
+    return (shape.ewma_length, shape.recent_length, shape.remember_ms)
+
+
+def _level(level: t.Level) -> tuple[str | int, str, str | int]:
+    return (_optional(level.limit_nano), level.window, _optional(level.pace_nano))
+
+
+def _issue(issue: t.Issue) -> tuple[str | int, ...]:
+    offers = chain.from_iterable(
+        (_optional(offer.threshold_nano), offer.arm, offer.ceiling_nano, offer.answer) for offer in issue.offers
+    )
+    return (
+        issue.scope.domain, issue.decision_id, issue.known_version, issue.known_revision, issue.freshness,
+        issue.reward_deadline_ms, _optional(issue.default_reward_micro), *_shape(issue.shape),
+        *_level(issue.domain_level), *_level(issue.workspace_level), issue.shadow_proposal, *offers,
+    )  # fmt: skip
+
+
+def _settle(settle: t.Settle) -> tuple[str | int, ...]:
+    return (
+        settle.scope.domain, settle.decision_id, int(settle.final), settle.collected,
+        _optional(settle.reward_micro), _optional(settle.reward_sq_nano),
+        _optional(settle.cost_nano), _optional(settle.latency_us),
+        settle.signals_json, *_shape(settle.shape),
+    )  # fmt: skip
+
+
+def _counted(pairs: Mapping[str, str | int]) -> list[str | int]:
+    return [len(pairs), *chain.from_iterable(pairs.items())]
+
+
+def _restore(restore: t.Restore) -> list[str | int]:
+    arguments: list[str | int] = [len(restore.domains), *_counted(restore.accounts)]
+    for one in restore.domains:
+        arguments += [one.scope.domain, one.expected_version, *_counted(one.arms), *_counted(one.recent)]
+    return arguments
+
+
+def reply_from(script: str, answer: Any) -> t.Reply:  # noqa: ANN401 - whatever the server sent
+    """The typed reply in a script's answer.
+
+    Raises:
+        StoreMisbehaved: it is not one that this version knows.
+    """
+    try:
+        return _REPLIES[Code(answer[0])](answer)
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        raise StoreMisbehaved(script, answer) from error
+
+
+def changed_domains(answer: Any) -> list[str] | None:  # noqa: ANN401 - whatever the server sent
+    """The domains that a workspace has, when `snapshot` was asked for others; None when it was not."""
+    return domains_from(pairs(answer[1])) if answer[0] == Code.CHANGED else None
+
+
+def workspace_from(answer: Any, domains: Sequence[str]) -> WorkspaceView:  # noqa: ANN401 - whatever the server sent
+    """The workspace in an answer READ of `snapshot`."""
+    views = {name: _view(raw) for name, raw in zip(domains, answer[3], strict=True)}
+    return WorkspaceView(views, accounts_from(pairs(answer[2])))
+
+
+def pairs(flat: Sequence[bytes]) -> dict[str, str]:
+    """A hash from the flat list in which HGETALL arrives inside a script."""
+    texts = [item.decode() for item in flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
+
+
+def _view(raw: Sequence[Any]) -> DomainView:
+    figures, recent, gate, now_ms, still_open = raw
+    return view_from(pairs(figures), pairs(recent), pairs(gate), int(now_ms), int(still_open))
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
+
+
+_REPLIES: dict[Code, Callable[[Any], t.Reply]] = {
+    Code.ISSUED: lambda a: t.Issued(a[1] - 1, int(a[2]), int(a[3]), _view(a[4]) if a[4] else None),
+    Code.REPLAYED: lambda a: t.Replayed(a[1].decode(), int(a[2])),
+    Code.STALE: lambda a: t.Stale(_view(a[1])),
+    Code.REFUSED: lambda _: t.Refused(),
+    Code.APPLIED: lambda a: t.Applied(
+        a[1].decode(), int(a[2]), int(a[3]), *(average_from(_text(a[at]) if len(a) > at else None) for at in (4, 5))
+    ),
+    Code.COLLECTED: lambda a: t.Collected(a[1].decode()),
+    Code.MERGE: lambda a: t.Merge(a[1].decode()),
+    Code.DUPLICATE: lambda _: t.Duplicate(),
+    Code.LATE: lambda _: t.Late(),
+    Code.UNKNOWN: lambda _: t.Unknown(),
+    Code.RELEASED: lambda _: t.Released(),
+    Code.CLOSED: lambda _: t.Closed(),
+    Code.SWEPT: lambda a: t.Swept(a[1]),
+    Code.MODE_SET: lambda a: t.ModeSet(a[1], a[2].decode()),
+    Code.RESTORED: lambda _: t.Restored(),
+    Code.CONFLICT: lambda _: t.Conflict(),
+}

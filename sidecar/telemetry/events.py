@@ -1,0 +1,42 @@
+"""What happened, as one frozen record for each observer: logs and metrics see the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sidecar.model.decision import Decision
+from sidecar.model.names import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A Recommend was answered after `seconds`."""
+
+    scope: Scope
+    decision: Decision
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A Reward was answered with `outcome` after `seconds`; `reward` when it counted."""
+
+    scope: Scope
+    decision_id: str
+    outcome: str
+    reward: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Administered:
+    """An operator changed something: `what` (set_mode, restore), and a sentence for people."""
+
+    scope: Scope
+    what: str
+    message: str
+
+
+Event = Decided | Reported | Administered
+Observer = Callable[[Event], None]
