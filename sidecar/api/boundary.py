@@ -68,7 +68,7 @@ class Boundary(grpc.aio.ServerInterceptor):
             await fail(context, error)
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
             self._metrics.errors.labels(method, "INTERNAL").inc()
             _log.exception("%s failed", method)
             await fail_internally(context)

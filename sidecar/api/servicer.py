@@ -79,7 +79,9 @@ class Servicer(LearningServicer):
         return await self._reward(request)
 
     async def RewardBatch(  # noqa: N802
-        self, request: pb.RewardBatchRequest, context: Context  # noqa: ARG002
+        self,
+        request: pb.RewardBatchRequest,
+        context: Context,  # noqa: ARG002
     ) -> pb.RewardBatchResponse:
         """Report several at once."""
         answers = await _each(request.requests, self._reward)
@@ -121,6 +123,32 @@ class Servicer(LearningServicer):
 
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:  # noqa: N802, ARG002
         """Report how a workspace is doing."""
+        return await self.status(request)
+
+    async def SetMode(self, request: pb.SetModeRequest, context: Context) -> pb.SetModeResponse:  # noqa: N802, ARG002
+        """Set the mode of a domain."""
+        scope = messages.scope_from(request)
+        mode = messages.mode_from(request.mode)
+        settings = messages.settings_from(request)
+        done, before = await self._service.set_mode(scope, mode, request.reason, settings)
+        change = f"{before} -> {mode}" + (f" ({request.reason})" if request.reason else "")
+        self._observe(Administered(scope, "set_mode", change))
+        return pb.SetModeResponse(
+            mode=messages.MODES[mode],  # type: ignore[arg-type]  # an enum's number
+            previous_mode=messages.MODES[before],  # type: ignore[arg-type]  # an enum's number
+            revision=done.revision,
+        )
+
+    # --------------------------------------------------------------------------------------------
+
+    async def status(self, request: pb.StatusRequest) -> pb.StatusResponse:
+        """The answer to Status, for the page too.
+
+        Raises:
+            InvalidInput: a name is not allowed.
+            UnknownDomain: the named domain is neither configured nor in the store.
+            StoreUnavailable: the store is away, and a domain was named.
+        """
         tenant, workspace = messages.workspace_from(request)
         try:
             view = await self._service.status(tenant, workspace, request.domain)
@@ -141,22 +169,6 @@ class Servicer(LearningServicer):
             store=status_messages.store_status(server),
             sidecar_version=__version__,
         )
-
-    async def SetMode(self, request: pb.SetModeRequest, context: Context) -> pb.SetModeResponse:  # noqa: N802, ARG002
-        """Set the mode of a domain."""
-        scope = messages.scope_from(request)
-        mode = messages.mode_from(request.mode)
-        settings = messages.settings_from(request)
-        done, before = await self._service.set_mode(scope, mode, request.reason, settings)
-        change = f"{before} -> {mode}" + (f" ({request.reason})" if request.reason else "")
-        self._observe(Administered(scope, "set_mode", change))
-        return pb.SetModeResponse(
-            mode=messages.MODES[mode],  # type: ignore[arg-type]  # an enum's number
-            previous_mode=messages.MODES[before],  # type: ignore[arg-type]  # an enum's number
-            revision=done.revision,
-        )
-
-    # --------------------------------------------------------------------------------------------
 
     async def _recommend(self, request: pb.RecommendRequest, within_s: float) -> pb.RecommendResponse:
         started = time.perf_counter()

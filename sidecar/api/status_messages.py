@@ -85,5 +85,3 @@ def budget_status(level: str, budget: BudgetSettings, account: Account, now_ms: 
 def store_status(server: str) -> pb.StoreStatus:
     """How the store is doing; `server` is empty when it did not answer."""
     return pb.StoreStatus(reachable=bool(server), server=server)
-
-

@@ -220,5 +220,3 @@ def set_mode(learner: Learner, mode: Mode, reason: str, settings_json: str) -> F
         raise StoreMisbehaved("set_mode", reply)
     learner.refresh((yield from _view(learner)))
     return reply
-
-

@@ -185,9 +185,7 @@ class LearningEngine:
         document = from_json(msgspec.json.encode(snapshot).decode())
         scope = valid_scope("", "", "any")
         options = workspace.RestoreOptions(frozenset(policies), dry_run=dry_run, reseed=reseed)
-        flow = workspace.restore(
-            scope.tenant, scope.workspace, self._learner, self._learners.keys(), document, options
-        )
+        flow = workspace.restore(scope.tenant, scope.workspace, self._learner, self._learners.keys(), document, options)
         return flows.run(flow, self._store)
 
     def _learn(self, domain: str, configuration: Configuration, policy: Policy) -> None:

@@ -58,9 +58,7 @@ class Learner:
         policy: an instance to use instead of the declared policy.
     """
 
-    def __init__(
-        self, scope: Scope, configuration: Configuration, clock: Clock, policy: Policy | None = None
-    ) -> None:
+    def __init__(self, scope: Scope, configuration: Configuration, clock: Clock, policy: Policy | None = None) -> None:
         """Start with nothing known."""
         self.scope = scope
         self._configuration = configuration
@@ -185,9 +183,7 @@ class Learner:
             reserved_nano=case.ceiling_nano,
         )
 
-    def _issue(
-        self, ask: Ask, cases: Sequence[Affordable], decisions: Sequence[Decision], *, settled: bool
-    ) -> Issue:
+    def _issue(self, ask: Ask, cases: Sequence[Affordable], decisions: Sequence[Decision], *, settled: bool) -> Issue:
         reward = self.settings.reward
         ignored = reward.missing_reward == "ignore"
         return Issue(

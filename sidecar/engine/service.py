@@ -227,9 +227,10 @@ class LearningService:
         return lambda domain: self.learner(Scope(tenant, workspace_name, domain))
 
     async def _known(self, scope: Scope) -> None:
-        if scope.domain not in self.configured:
-            if scope.domain not in await self._store.domains(scope.tenant, scope.workspace):
-                raise UnknownDomain(scope.domain)
+        if scope.domain in self.configured:
+            return
+        if scope.domain not in await self._store.domains(scope.tenant, scope.workspace):
+            raise UnknownDomain(scope.domain)
 
     def _forsake(self, learner: Learner, ask: Ask) -> None:
         """The decision may have been recorded although its answer never came: give its money back if so."""

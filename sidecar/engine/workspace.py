@@ -213,5 +213,3 @@ def _read(tenant: str, workspace: str) -> Flow[WorkspaceView]:
     if not isinstance(view, WorkspaceView):
         raise StoreMisbehaved("read", view)
     return view
-
-

@@ -56,7 +56,7 @@ def best_of_students(location: Sequence[float], scale: Sequence[float], dof: Seq
     """Probability that each Student-t is the largest; sums to 1. Shape (K,).
 
     >>> [round(p, 4) for p in best_of_students([0.5, 0.6], [0.1, 0.1], [9.0, 9.0])]
-    [0.2503, 0.7497]
+    [0.2563, 0.7437]
     """
     return (1.0,) * len(location) if len(location) <= 1 else best_of(StudentPosteriors(location, scale, dof))
 

@@ -26,7 +26,7 @@ class UniformRandom(Policy):
     >>> choice.probabilities
     (0.25, 0.25, 0.25, 0.25)
     >>> [choice.rank(policy.rng)[0] for _ in range(8)]
-    []
+    [2, 3, 3, 1, 1, 2, 2, 2]
     """
 
     name: ClassVar[str] = "random"

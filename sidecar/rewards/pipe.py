@@ -87,5 +87,3 @@ def collected_signals(collected: str) -> Signals:
     if not collected:
         return Signals()
     return msgspec.json.decode(collected.split(" ", _HEAD_PARTS)[_HEAD_PARTS], type=Signals)
-
-

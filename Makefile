@@ -1,0 +1,55 @@
+# `make help` lists what there is. Every target makes its own .venv with plain python3 and pip.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEVELOPMENT := $(VENV)/.development
+
+.PHONY: help demo serve test check format proto bench clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## learn on 1,785 real prompts within a hard dollar budget (under three minutes)
+	$(BIN)/learning-sidecar demo $(DEMO_ARGS)
+
+serve: $(RUNTIME) ## run the sidecar on 127.0.0.1:50051 with an embedded store
+	$(BIN)/learning-sidecar serve $(SERVE_ARGS)
+
+test: $(DEVELOPMENT) ## run every test against a real server that the tests start
+	$(BIN)/pytest $(TEST_ARGS)
+
+check: $(DEVELOPMENT) ## lint, types, import contracts, protobuf: what CI checks beside the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	cd clients/python && ../../$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python proto/generate.py --check
+	cd proto && ../$(BIN)/buf lint
+
+format: $(DEVELOPMENT) ## put the code in its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+proto: $(DEVELOPMENT) ## make the code from proto/learning/v1/learning.proto
+	$(BIN)/python proto/generate.py
+
+bench: $(DEVELOPMENT) ## regret of the policies beside published figures (minutes; BENCH_ARGS="--quick --json")
+	$(BIN)/python benchmarks/regret.py $(BENCH_ARGS)
+
+clean: ## remove what was made here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+
+$(RUNTIME): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(DEVELOPMENT): pyproject.toml clients/python/pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --editable . --editable clients/python --group dev
+	@touch $@ $(RUNTIME)

@@ -1,0 +1,126 @@
+"""Puts the parts of a sidecar together, runs them, and takes them apart in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar import __version__
+from sidecar.api.server import Server
+from sidecar.api.servicer import Servicer
+from sidecar.clock import SystemClock
+from sidecar.engine.service import LearningService
+from sidecar.errors import StoreError
+from sidecar.ops.management import Management, Vitals
+from sidecar.settings.file import Configuration
+from sidecar.settings.flags import Flags
+from sidecar.settings.service import ServiceSettings
+from sidecar.store.connection import Connection
+from sidecar.store.embedded import EmbeddedServer, default_data_dir
+from sidecar.store.redis_store import RedisStore
+from sidecar.telemetry.logs import log_event
+from sidecar.telemetry.metrics import Metrics
+
+_log = logging.getLogger(__name__)
+
+_SWEEP_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A sidecar that serves: where it listens, which store it uses, and what it counts."""
+
+    address: str
+    management_address: str
+    store_url: str
+    service: LearningService
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def sidecar(
+    settings: ServiceSettings, configuration: Configuration, environment: Mapping[str, str]
+) -> AsyncIterator[Running]:
+    """Run a sidecar for as long as the context lasts.
+
+    On the way out: NOT_SERVING, calls in flight, what runs in the background, and the store last.
+
+    Raises:
+        InvalidSettings: an address is not usable.
+        StoreUnavailable: the embedded server did not come up.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        url = settings.redis_url or await _embedded(settings, environment, stack)
+        connection = Connection(
+            url, timeout_s=settings.store_timeout_ms / 1000, connections_max=settings.store_connections
+        )
+        store = RedisStore(connection, prefix=settings.key_prefix)
+        service = LearningService(store, configuration, Flags(environment), SystemClock())
+        stack.push_async_callback(service.close)
+        metrics = Metrics(service.configured)
+        servicer = Servicer(service, configuration, (log_event, metrics.observe), settings.store_timeout_ms / 1000)
+        server = Server(settings, servicer, metrics)
+        vitals = Vitals(asyncio.get_running_loop())
+        management = Management(settings.management_address, vitals, metrics, servicer)
+        await asyncio.to_thread(management.start)
+        stack.callback(management.stop)
+        stack.push_async_callback(_cancelled, asyncio.create_task(_sweep_forever(service, metrics, vitals)))
+        await server.start()
+        stack.push_async_callback(server.stop, settings.shutdown_grace_s)
+        vitals.ready = True
+        stack.callback(setattr, vitals, "ready", False)  # noqa: FBT003 - setattr has no keywords
+        _log.info("learning-sidecar %s listens on %s", __version__, server.address)
+        yield Running(server.address, management.address, url, service, metrics)
+
+
+async def serve(settings: ServiceSettings, configuration: Configuration, environment: Mapping[str, str]) -> None:
+    """Run a sidecar until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with sidecar(settings, configuration, environment):
+        await stop.wait()
+        _log.info("stopping: calls in flight have %g s", settings.shutdown_grace_s)
+    _log.info("stopped")
+
+
+async def _embedded(
+    settings: ServiceSettings, environment: Mapping[str, str], stack: contextlib.AsyncExitStack
+) -> str:
+    data_dir = Path(settings.data_dir) if settings.data_dir else default_data_dir(dict(environment))
+    server = EmbeddedServer(data_dir)
+    await asyncio.to_thread(server.start)
+    stack.push_async_callback(asyncio.to_thread, server.stop)
+    return server.url
+
+
+async def _sweep_forever(service: LearningService, metrics: Metrics, vitals: Vitals) -> None:
+    while True:
+        try:
+            metrics.swept.inc(await service.sweep())
+            vitals.store = await service.server()
+        except StoreError as error:
+            if vitals.store:
+                _log.warning("the store is away: %s", error)
+            vitals.store = ""
+        metrics.store_up.set(bool(vitals.store))
+        await asyncio.sleep(_SWEEP_INTERVAL_S)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def process_environment() -> dict[str, str]:
+    """The environment of this process."""
+    return dict(os.environ)
