@@ -28,8 +28,8 @@ class GaussianThompsonSampling(Policy):
 
     When to use: composite scores, whose values usually lie close together. It learns how close: where
     rewards have a standard deviation of 0.15 it loses about a fifth of what a Beta posterior loses, at
-    0.05 an eighth. Not for yes-or-no rewards, where it loses a tenth more than `ThompsonSamplingBandit`
-    and its results vary more. The prior must stay proper: with a scale-free one regret can grow
+    0.05 an eighth. With yes-or-no rewards it loses about as much as `ThompsonSamplingBandit`, which then
+    needs no prior for a spread. The prior must stay proper: with a scale-free one regret can grow
     polynomially (see the reference), because a few equal rewards in a row would be taken for certainty.
 
     Args:

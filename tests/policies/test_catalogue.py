@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -17,7 +16,7 @@ SHIPPED = {"first", "random", "epsilon_greedy", "ucb1", "thompson", "gaussian_th
 
 
 @pytest.fixture
-def third_party(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, EntryPoint]]:
+def third_party(monkeypatch: pytest.MonkeyPatch) -> dict[str, EntryPoint]:
     """A catalogue to which entry points can be added."""
     entries = dict(catalogue._entries())
     monkeypatch.setattr(catalogue, "_entries", lambda: entries)

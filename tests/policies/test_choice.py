@@ -77,7 +77,7 @@ def test_whole_orders_follow_plackett_and_luce() -> None:
 def test_probabilities_sum_to_one_on_every_subset(
     arms: list[tuple[float, float]],
     explore: float,
-    weighted: bool,  # noqa: FBT001 - drawn by hypothesis
+    weighted: bool,
     data: st.DataObject,
 ) -> None:
     """Given any allowed candidates, these share a probability of 1, and the others have none."""

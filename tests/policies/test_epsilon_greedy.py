@@ -14,14 +14,14 @@ def test_every_arm_has_its_share_of_epsilon() -> None:
     """The best of three has 1 - epsilon + epsilon / 3, the others epsilon / 3 each."""
     probabilities = EpsilonGreedy(epsilon=0.3).choice([WORSE, BETTER, NEW], {}).probabilities
 
-    assert (0.1, 0.8, 0.1) == pytest.approx(probabilities)
+    assert pytest.approx((0.1, 0.8, 0.1)) == probabilities
 
 
 def test_the_prior_counts_as_observations() -> None:
     """A prior of weight 10 at 0.5 moves a mean of 0.8 from ten rewards to 0.65, and a new arm's to 0.5."""
     policy = EpsilonGreedy(prior_mean=0.5, prior_weight=10.0)
 
-    assert (0.65, 0.5) == pytest.approx(policy.choice([BETTER, NEW], {}).scores)
+    assert pytest.approx((0.65, 0.5)) == policy.choice([BETTER, NEW], {}).scores
 
 
 def test_without_a_prior_new_arms_come_first() -> None:

@@ -50,7 +50,7 @@ def test_probabilities_are_exact_and_complete(name: str) -> None:
 
     assert len(probabilities) == len(ARMS)
     assert all(0.0 <= p <= 1.0 for p in probabilities)
-    assert math.fsum(probabilities) == pytest.approx(1.0, abs=1e-12)
+    assert pytest.approx(1.0, abs=1e-12) == math.fsum(probabilities)
 
 
 @every_policy
@@ -72,7 +72,7 @@ def test_arms_without_data_are_treated_alike(name: str) -> None:
     probabilities = seeded(name).choice([Arm("x"), Arm("y"), Arm("z")], {}).probabilities
 
     expected = (1.0, 0.0, 0.0) if name == "first" else (1 / 3, 1 / 3, 1 / 3)
-    assert expected == pytest.approx(probabilities, abs=1e-12)
+    assert pytest.approx(expected, abs=1e-12) == probabilities
 
 
 @every_policy

@@ -1,0 +1,196 @@
+"""A real server for the whole run, sidecars as real processes, and names that no other test uses."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import hypothesis
+import pytest
+from redis.asyncio import Redis
+
+from sidecar.store.connection import Connection
+from sidecar.store.embedded import EmbeddedServer
+from sidecar.store.redis_store import RedisStore
+from sidecar.v1.learning_pb2_grpc import LearningStub
+
+# A busy machine is not a bug; what an example takes is not asserted. Run with HYPOTHESIS_PROFILE=thorough for more.
+hypothesis.settings.register_profile("usual", deadline=None)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
+
+_START_S = 30.0
+_STOP_S = 30.0
+_LISTENS = re.compile(r"listens on (\S+)")
+_OURS = ("LEARNING_", "ENABLE_RL_")
+
+
+@dataclass(slots=True)
+class SidecarProcess:
+    """A running `learning-sidecar serve`: where it listens, and its log so far."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    log_path: Path
+
+    @property
+    def log(self) -> str:
+        """Everything that it wrote so far."""
+        return self.log_path.read_text(encoding="utf-8")
+
+    def stop(self) -> None:
+        """End it as an operator would, and see that it ends well; a second time does nothing."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(_STOP_S) == 0, self.log
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+
+Sidecars = Callable[..., SidecarProcess]
+Connect = Callable[[str], LearningStub]
+RedisStores = Callable[..., RedisStore]
+
+
+@pytest.fixture(scope="session")
+def short_dir() -> Iterator[Path]:
+    """Make a directory whose path is short enough for sockets in it."""
+    made = Path(tempfile.mkdtemp(prefix="ls-", dir="/tmp"))  # noqa: S108 - made safely, and short
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def data_dir(short_dir: Path) -> Path:
+    """Name a directory of this test only, short enough for a socket in it, not made yet."""
+    return short_dir / secrets.token_hex(4)
+
+
+@pytest.fixture(scope="session")
+def server(short_dir: Path) -> Iterator[EmbeddedServer]:
+    """Run one real server for all tests; each keeps to its own workspaces."""
+    with EmbeddedServer(short_dir / "server") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def redis_url(server: EmbeddedServer) -> str:
+    """Say where the server is."""
+    return server.url
+
+
+@pytest.fixture
+def workspace() -> str:
+    """Make up a name that no other test uses."""
+    return f"w-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+async def redis_stores(redis_url: str) -> AsyncIterator[RedisStores]:
+    """Make stores on the server (or another), closed at the end."""
+    made: list[RedisStore] = []
+
+    def make(url: str = redis_url, *, timeout_s: float = 10.0, prefix: str = "learning") -> RedisStore:
+        made.append(RedisStore(Connection(url, timeout_s=timeout_s), prefix=prefix))
+        return made[-1]
+
+    yield make
+    for store in made:
+        await store.close()
+
+
+@pytest.fixture
+def redis_store(redis_stores: RedisStores) -> RedisStore:
+    """Make a store on the server."""
+    return redis_stores()
+
+
+@pytest.fixture
+async def redis_client(redis_url: str) -> AsyncIterator[Any]:
+    """Look at the server itself."""
+    client: Any = Redis.from_url(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def sidecars(redis_url: str, tmp_path: Path) -> Iterator[Sidecars]:
+    """Start real sidecar processes on the shared server; each must end well on SIGTERM.
+
+    The factory takes `config` (the text of a YAML file), `environment` (further variables), `redis_url`
+    (None leaves it out, so that the sidecar starts its own embedded server) and `arguments` (further options).
+    """
+    running: list[SidecarProcess] = []
+
+    def start(
+        config: str = "",
+        *,
+        environment: Mapping[str, str] | None = None,
+        redis_url: str | None = redis_url,
+        arguments: tuple[str, ...] = (),
+    ) -> SidecarProcess:
+        options = ["--address", "127.0.0.1:0", "--management-address", "off"]
+        if redis_url is not None:
+            options += ["--redis-url", redis_url]
+        if config:
+            file = tmp_path / f"config-{len(running)}.yaml"
+            file.write_text(config, encoding="utf-8")
+            options += ["--config", str(file)]
+        log_path = tmp_path / f"sidecar-{len(running)}.log"
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "sidecar", "serve", *options, *arguments],
+                env={k: v for k, v in os.environ.items() if not k.startswith(_OURS)} | dict(environment or {}),
+                stdout=log,
+                stderr=log,
+            )
+        running.append(SidecarProcess("", process, log_path))
+        running[-1].address = _awaited_address(running[-1])
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Make gRPC stubs for addresses; their channels are closed at the end."""
+    channels: list[grpc.aio.Channel] = []
+
+    def make(address: str) -> LearningStub:
+        channels.append(grpc.aio.insecure_channel(address))
+        return LearningStub(channels[-1])  # type: ignore[no-untyped-call]  # generated
+
+    yield make
+    for channel in channels:
+        await channel.close()
+
+
+def _awaited_address(started: SidecarProcess) -> str:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        found = _LISTENS.search(started.log)
+        if found:
+            return found.group(1)
+        if started.process.poll() is not None:
+            break
+        time.sleep(0.02)
+    started.process.kill()
+    started.process.wait()
+    pytest.fail(f"the sidecar did not come up:\n{started.log}")

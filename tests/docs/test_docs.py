@@ -1,0 +1,154 @@
+"""Goal: the documentation cannot drift from the code. Method: each page is compared with what it describes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sidecar import __version__
+from sidecar.api.statuses import STATUSES
+from sidecar.model.mode import WIRED_DOMAINS
+from sidecar.settings import domain
+from sidecar.settings.file import read_configuration
+from sidecar.settings.flags import GLOBAL_FLAG, flag_name
+from sidecar.settings.service import ServiceSettings
+from sidecar.store.fields import ACCOUNT_FIGURES, COUNTERS, FIGURES, MEASURES
+from sidecar.store.keys import DOMAIN_KINDS
+from sidecar.telemetry.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+
+
+def page(name: str) -> str:
+    """The text of a page."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def defaults_of(kind: type[msgspec.Struct]) -> dict[str, object]:
+    """Plain defaults by field."""
+    return {f.name: f.default for f in msgspec.structs.fields(kind) if isinstance(f.default, (str, int, float))}
+
+
+def test_every_variable_is_documented_with_its_default() -> None:
+    """docs/settings.md has a line for each, and no line for another."""
+    text = page("docs/settings.md")
+    lines = dict(re.findall(r"^\| `LEARNING_([A-Z_]+)` \| (.*?) \|", text, flags=re.MULTILINE))
+
+    for name, default in defaults_of(ServiceSettings).items():
+        shown = f"`{default:g}`" if isinstance(default, float) else f"`{default}`" if default else "empty"
+        assert lines.pop(name.upper()) == shown
+    assert not lines
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefix"),
+    [
+        (domain.DomainSettings, ""), (domain.PolicySettings, "policy."), (domain.RewardSettings, "reward."),
+        (domain.SignalSettings, "reward.signals.*."), (domain.BudgetSettings, "budget."),
+        (domain.LatencySettings, "latency."), (domain.AveragesSettings, "averages."), (domain.ArmSettings, "arms.*."),
+    ],
+)  # fmt: skip
+def test_every_key_is_documented(kind: type[msgspec.Struct], prefix: str) -> None:
+    """docs/settings.md has a line for each key, with its default."""
+    text = page("docs/settings.md")
+    for field in msgspec.structs.fields(kind):
+        found = re.search(rf"^\| `{re.escape(prefix + field.name)}` \| (.*?) \|", text, flags=re.MULTILINE)
+        assert found, prefix + field.name
+        if isinstance(field.default, float):
+            assert found.group(1) == f"`{field.default:g}`"
+
+
+def test_every_flag_is_documented() -> None:
+    """The switches by name."""
+    text = page("docs/settings.md")
+    assert all(f"`{name}`" in text for name in (GLOBAL_FLAG, *(flag_name(one) for one in WIRED_DOMAINS)))
+
+
+def test_the_example_of_the_settings_is_valid(tmp_path: Path) -> None:
+    """What people copy has to work."""
+    example = re.search(r"```yaml\n(.*?)```", page("docs/settings.md"), flags=re.DOTALL)
+    assert example
+    file = tmp_path / "domains.yaml"
+    file.write_text(example.group(1))
+
+    assert read_configuration(file).domain("route").budget.limit_usd == 50
+
+
+def test_every_key_of_the_store_is_documented() -> None:
+    """docs/keys.md names each kind of key and each field."""
+    text = page("docs/keys.md")
+    kinds = set(re.findall(r":<domain>:(\w+)`", text))
+    fields = set(re.findall(r"^\| (?:workspace|arms|recent|gate) \| `(.*?)`", text, flags=re.MULTILINE))
+    levels = {f"{figure}:<level>" for figure in (*ACCOUNT_FIGURES, "window")}
+    arms = {f"{figure}:<arm>" for figure in (*FIGURES, *MEASURES)}
+    gate = {"revision", "mode", "reason", "settings", "changed_at_ms"}
+
+    assert kinds == set(DOMAIN_KINDS)
+    assert fields == levels | arms | gate | set(COUNTERS) | {"version", "domain:<name>"}
+
+
+def test_every_error_is_documented() -> None:
+    """docs/errors.md has each reason with its status."""
+    lines = dict(re.findall(r"^\| `([A-Z_]+)` \| ([A-Z_]+) \|", page("docs/errors.md"), flags=re.MULTILINE))
+    expected = {error.reason: status.name for error, status in STATUSES.items()} | {"INTERNAL": "INTERNAL"}
+
+    assert lines == expected
+
+
+def test_every_metric_is_documented() -> None:
+    """docs/metrics.md has each metric by the name that Prometheus sees."""
+    documented = set(re.findall(r"^\| `(learning_\w+)` \|", page("docs/metrics.md"), flags=re.MULTILINE))
+    families = Metrics(()).registry.collect()
+    exposed = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+
+    assert documented == exposed
+
+
+def test_every_policy_is_documented() -> None:
+    """docs/policies.md has a section for each entry point."""
+    headings = set(re.findall(r"^## `(\w+)`", page("docs/policies.md"), flags=re.MULTILINE))
+    assert headings == {one.name for one in entry_points(group="learning_sidecar.policies")}
+
+
+def test_the_changelog_has_this_version() -> None:
+    """A version is released with its entry."""
+    assert f"## [{__version__}]" in page("CHANGELOG.md")
+
+
+def test_links_between_pages_resolve() -> None:
+    """A link to a file leads to a file."""
+    for file in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text(encoding="utf-8")):
+            assert (file.parent / target).exists(), f"{file.name}: {target}"
+
+
+def test_the_grpcurl_page_works(sidecars: Callable[..., Any], data_dir: Path) -> None:
+    """Every line of docs/grpcurl.md, in order, against a real sidecar on TCP and on a socket."""
+    tcp = sidecars().address
+    socket = sidecars(arguments=("--address", f"unix:{data_dir}/learning.sock")).address
+    lines = [line for line in page("docs/grpcurl.md").splitlines() if line.startswith("grpcurl ")]
+    assert len(lines) > 10
+    for line in lines:
+        ours = line.replace("127.0.0.1:50051", tcp)
+        ours = re.sub(r"/\S+/learning\.sock", socket.removeprefix("unix:"), ours)
+        ours = ours.replace("grpcurl ", f"{Path(sys.executable).parent / 'grpcurl'} ", 1)
+        done = subprocess.run(ours, shell=True, capture_output=True, text=True, timeout=20, check=False)  # noqa: S602
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert "error" not in done.stdout
+
+
+def test_the_in_process_example_of_the_readme_works() -> None:
+    """What people copy has to work."""
+    examples = re.findall(r"```python\n(.*?)```", page("README.md"), flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(examples[1], names)  # noqa: S102 - our own page
+
+    assert names["arm"] in ("small-model", "large-model")
