@@ -11,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 _START_S = 30.0
 _STOP_S = 30.0
-_LISTENS = re.compile(r"listens on (\S+)")
+_LISTENS = re.compile(r"listens on ([^\s\"]+)")
 _OURS = ("LEARNING_", "ENABLE_RL_")
 
 
@@ -54,7 +56,10 @@ class SidecarProcess:
         """End it as an operator would, and see that it ends well; a second time does nothing."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
-            assert self.process.wait(_STOP_S) == 0, self.log
+            try:
+                assert self.process.wait(_STOP_S) == 0, self.log
+            finally:
+                self.kill()
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -70,7 +75,7 @@ RedisStores = Callable[..., RedisStore]
 @pytest.fixture(scope="session")
 def short_dir() -> Iterator[Path]:
     """Make a directory whose path is short enough for sockets in it."""
-    made = Path(tempfile.mkdtemp(prefix="ls-", dir="/tmp"))  # noqa: S108 - made safely, and short
+    made = Path(tempfile.mkdtemp(prefix="ls-", dir="/tmp"))
     yield made
     shutil.rmtree(made)
 
@@ -135,37 +140,53 @@ def sidecars(redis_url: str, tmp_path: Path) -> Iterator[Sidecars]:
     The factory takes `config` (the text of a YAML file), `environment` (further variables), `redis_url`
     (None leaves it out, so that the sidecar starts its own embedded server) and `arguments` (further options).
     """
-    running: list[SidecarProcess] = []
+    with starting_sidecars(redis_url, tmp_path) as start:
+        yield start
 
-    def start(
-        config: str = "",
-        *,
-        environment: Mapping[str, str] | None = None,
-        redis_url: str | None = redis_url,
-        arguments: tuple[str, ...] = (),
-    ) -> SidecarProcess:
-        options = ["--address", "127.0.0.1:0", "--management-address", "off"]
-        if redis_url is not None:
-            options += ["--redis-url", redis_url]
-        if config:
-            file = tmp_path / f"config-{len(running)}.yaml"
-            file.write_text(config, encoding="utf-8")
-            options += ["--config", str(file)]
-        log_path = tmp_path / f"sidecar-{len(running)}.log"
-        with log_path.open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "sidecar", "serve", *options, *arguments],
-                env={k: v for k, v in os.environ.items() if not k.startswith(_OURS)} | dict(environment or {}),
-                stdout=log,
-                stderr=log,
-            )
-        running.append(SidecarProcess("", process, log_path))
-        running[-1].address = _awaited_address(running[-1])
-        return running[-1]
 
-    yield start
-    for one in running:
-        one.stop()
+@pytest.fixture(scope="module")
+def module_sidecars(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecars]:
+    """Do the same as `sidecars` for all tests of a module together."""
+    with starting_sidecars(redis_url, tmp_path_factory.mktemp("sidecars")) as start:
+        yield start
+
+
+@contextmanager
+def starting_sidecars(shared_url: str, directory: Path) -> Iterator[Sidecars]:
+    """Start sidecars whose files lie in `directory`, and stop them all at the end."""
+    with ExitStack() as running:
+        numbers = count()
+
+        def start(
+            config: str = "",
+            *,
+            environment: Mapping[str, str] | None = None,
+            redis_url: str | None = shared_url,
+            arguments: Sequence[str] = (),
+        ) -> SidecarProcess:
+            number = next(numbers)
+            options = ["--address", "127.0.0.1:0", "--management-address", "off"]
+            if redis_url is not None:
+                options += ["--redis-url", redis_url]
+            if config:
+                file = directory / f"config-{number}.yaml"
+                file.write_text(config, encoding="utf-8")
+                options += ["--config", str(file)]
+            variables = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+            log_path = directory / f"sidecar-{number}.log"
+            with log_path.open("wb") as log:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "sidecar", "serve", *options, *arguments],
+                    env=variables | dict(environment or {}),
+                    stdout=log,
+                    stderr=log,
+                )
+            started = SidecarProcess("", process, log_path)
+            running.callback(started.stop)
+            started.address = _awaited_address(started)
+            return started
+
+        yield start
 
 
 @pytest.fixture
@@ -191,6 +212,5 @@ def _awaited_address(started: SidecarProcess) -> str:
         if started.process.poll() is not None:
             break
         time.sleep(0.02)
-    started.process.kill()
-    started.process.wait()
+    started.kill()
     pytest.fail(f"the sidecar did not come up:\n{started.log}")

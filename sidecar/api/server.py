@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +24,7 @@ from sidecar.v1 import learning_pb2
 from sidecar.v1.learning_pb2_grpc import add_LearningServicer_to_server
 
 SERVICE: str = learning_pb2.DESCRIPTOR.services_by_name["Learning"].full_name
+_QUIET_S = 0.1
 _PING_INTERVAL_MS = 10_000  # apps on loopback may ping so often; grpc's own default ends their connection
 
 
@@ -76,9 +79,18 @@ class Server:
         await self._serving(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_s: float) -> None:
-        """Say NOT_SERVING, refuse new calls, and wait `grace_s` seconds for those in flight."""
+        """Say NOT_SERVING, keep serving until it is quiet, then refuse; all within `grace_s` seconds.
+
+        Stopping at once would cancel calls that have arrived and were not begun.
+        """
         await self._serving(health_pb2.HealthCheckResponse.NOT_SERVING)
-        await self._server.stop(grace_s)
+        deadline = time.monotonic() + grace_s
+        quiet_since = time.monotonic()
+        while (now := time.monotonic()) < deadline and now - quiet_since < _QUIET_S:
+            await asyncio.sleep(_QUIET_S / 10)
+            if self.boundary.in_flight:
+                quiet_since = time.monotonic()
+        await self._server.stop(max(0.0, deadline - time.monotonic()))
         if self._socket_lock is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._settings.address.removeprefix("unix:"))  # noqa: PTH108 - it may be gone

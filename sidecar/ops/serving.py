@@ -76,6 +76,7 @@ async def sidecar(
         stack.push_async_callback(server.stop, settings.shutdown_grace_s)
         vitals.ready = True
         stack.callback(setattr, vitals, "ready", False)  # noqa: FBT003 - setattr has no keywords
+        _log.info("management on %s", management.address)
         _log.info("learning-sidecar %s listens on %s", __version__, server.address)
         yield Running(server.address, management.address, url, service, metrics)
 
@@ -88,6 +89,9 @@ async def serve(settings: ServiceSettings, configuration: Configuration, environ
         loop.add_signal_handler(number, stop.set)
     async with sidecar(settings, configuration, environment):
         await stop.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is stopping already; a second Ctrl-C does cut it short
         _log.info("stopping: calls in flight have %g s", settings.shutdown_grace_s)
     _log.info("stopped")
 

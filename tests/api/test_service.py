@@ -138,7 +138,7 @@ async def test_batches_answer_in_order(stub: Any, workspace: str) -> None:
     assert (answer.results[1].error.code, answer.results[1].error.field) == (3, "candidates")
     assert [one.response.outcome for one in settled.results] == [
         pb.REWARD_OUTCOME_APPLIED, pb.REWARD_OUTCOME_UNKNOWN, pb.REWARD_OUTCOME_APPLIED,
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ async def test_set_mode_reaches_every_sidecar(sidecars: Sidecars, workspace: str
                 mode=pb.MODE_UNGATED,
                 reason="because",
                 settings={"policy": {"name": "epsilon_greedy", "parameters": {"epsilon": 1.0}}},
-            )  # fmt: skip
+            )
         )
         after = await there.Recommend(ask(workspace))
         status = await there.Status(pb.StatusRequest(workspace=workspace, domain="route"))

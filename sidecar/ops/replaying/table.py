@@ -1,0 +1,89 @@
+"""What a person reads at the end of a replay."""
+
+from __future__ import annotations
+
+from statistics import stdev
+
+from rich.console import Console
+from rich.table import Table
+
+from sidecar.ops.replaying.chart import chart
+from sidecar.ops.replaying.report import Figures, Replayed
+
+
+def show(done: Replayed, figures: Figures, console: Console) -> None:
+    """Print the chart, the tables, and what the shields and the budget did."""
+    console.print(chart(done), markup=False, highlight=False)
+    console.print(_comparison(done, figures))
+    console.print(_arms(done, figures))
+    for line in _remarks(done, figures):
+        console.print(line, markup=False, highlight=False)
+
+
+def _comparison(done: Replayed, figures: Figures) -> Table:
+    measures, decisions = done.measures, figures["decisions"]
+    table = Table(title=_title(done, figures), title_justify="left")
+    table.add_column("")
+    for heading in ("mean reward", "cost", "cost / 1,000", "regret to best fixed", "regret to oracle"):
+        table.add_column(heading, justify="right")
+    rewards = [one["mean_reward"] for one in figures["shuffles"]]
+    spread = f" ± {stdev(rewards):.4f}" if len(rewards) > 1 else ""
+    lines = [
+        (done.plan.policy, figures["mean_reward"], spread, figures["spent_usd"]),
+        (f"baseline: {measures.baseline.name}", measures.baseline.reward, "", figures["baseline_cost_usd"]),
+        (f"best fixed: {measures.best_fixed.name}", measures.best_fixed.reward, "", figures["best_fixed_cost_usd"]),
+        ("oracle: best arm of each row", measures.oracle.reward, "", figures["oracle_cost_usd"]),
+    ]
+    budget = figures["budget_usd"]
+    for name, reward, around, cost in lines:
+        over = " (over budget)" if budget is not None and cost is not None and cost > budget else ""
+        table.add_row(
+            name, f"{reward:.4f}{around}", _usd(cost) + over, _usd(None if cost is None else 1000 * cost / decisions),
+            f"{measures.best_fixed.reward - reward:+.4f}", f"{measures.oracle.reward - reward:+.4f}",
+        )  # fmt: skip
+    return table
+
+
+def _title(done: Replayed, figures: Figures) -> str:
+    shuffles = f", mean of {done.plan.shuffles} shuffles" if done.plan.shuffles > 1 else ""
+    return f"{done.log}: {figures['decisions']:,} decisions{shuffles}, mode {done.plan.mode}, seed {done.plan.seed}"
+
+
+def _arms(done: Replayed, figures: Figures) -> Table:
+    table = Table()
+    table.add_column("arm")
+    for heading in ("share", "reward if always used", "cost / 1,000 if always used"):
+        table.add_column(heading, justify="right")
+    alone = {fixed.name: fixed for fixed in done.measures.arms}
+    for arm in dict.fromkeys([*alone, *figures["arm_shares"]]):
+        fixed = alone.get(arm)
+        table.add_row(
+            arm,
+            f"{figures['arm_shares'].get(arm, 0.0):.1%}",
+            f"{fixed.reward:.4f}" if fixed else "not in every row",
+            _usd(None if fixed is None or fixed.cost_usd is None else 1000 * fixed.cost_usd),
+        )
+    return table
+
+
+def _remarks(done: Replayed, figures: Figures) -> list[str]:
+    actions = [f"{name} {count:g} times" for name, count in figures["shield_actions"].items()]
+    lines = ["shields: " + (", ".join(actions) or "none acted")]
+    if figures["budget_usd"] is not None:
+        lines.append(
+            f"budget: spent ${figures['spent_usd']:.6f} of ${figures['budget_usd']:.6f}, reserved "
+            f"${figures['reserved_usd']:.6f}, overrun ${figures['overrun_usd']:.6f}, by the service's own books"
+        )
+    if figures["refused"]:
+        lines.append(f"refused: {figures['refused']:g} decisions, counted with a reward of 0")
+    if done.failures:
+        lines.append(
+            f"FAILED: {figures['degraded']:g} degraded answers, {figures['not_applied']:g} rewards not applied"
+        )
+    speed = figures["total_decisions_per_second"] or 0.0
+    lines.append(f"{done.seconds:.1f} s, {speed:,.0f} decisions/s, each a Recommend and a Reward")
+    return lines
+
+
+def _usd(amount: float | None) -> str:
+    return "not known" if amount is None else f"${amount:.4f}"
