@@ -127,14 +127,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--runs", type=int, default=200, help="runs per cell; Thompson sampling takes a fifth of them")
-    parser.add_argument("--quick", action="store_true", help="two settings and 40 runs per cell")
+    parser.add_argument(
+        "--runs", type=int, default=120, help="runs per cell; Thompson sampling takes a quarter of them"
+    )
+    parser.add_argument("--quick", action="store_true", help="two settings and 80 runs per cell")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--mabwiser", action="store_true", help="compare with MABWiser on two settings instead")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     options = parser.parse_args(arguments)
     options.settings = ["Auer-2", "Auer-11"] if options.quick else list(SETTINGS)
-    options.runs = 40 if options.quick else options.runs
+    options.runs = 80 if options.quick else options.runs
     return options
 
 
@@ -185,7 +187,7 @@ def _measured(options: argparse.Namespace) -> list[Comparison]:
 
 def _runs(contender: str, runs: int) -> int:
     # Exact probabilities after every reward cost a quarter of a millisecond: some 3 s a run, 15 times UCB1's.
-    return max(2, runs // 5) if CONTENDERS[contender].policy == "thompson" else runs
+    return max(2, runs // 4) if CONTENDERS[contender].policy == "thompson" else runs
 
 
 def _regrets(tasks: list[Task], processes: int) -> dict[Task, float]:

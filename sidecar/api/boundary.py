@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from sidecar.api.statuses import fail, fail_internally
-from sidecar.errors import InvalidInput, Overloaded, SidecarError
+from sidecar.errors import InvalidInput, Overloaded, SidecarError, StoreMisbehaved
 from sidecar.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Boundary(grpc.aio.ServerInterceptor):
             return await handler.unary_unary(_parsed(handler.request_deserializer, raw), context)
         except SidecarError as error:
             self._metrics.errors.labels(method, error.reason).inc()
-            _log.log(_level(error), "%s: %s", method, error, exc_info=error.__cause__)
+            _log.log(_level(error), "%s: %s%s", method, error, f" ({error.__cause__})" if error.__cause__ else "")
             await fail(context, error)
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise
@@ -87,4 +87,5 @@ def _parsed(deserialize: Callable[[bytes], Any] | None, raw: bytes) -> Any:  # n
 
 
 def _level(error: SidecarError) -> int:
-    return logging.DEBUG if isinstance(error, InvalidInput) else logging.WARNING
+    """What callers can cause at will, and what an outage repeats for every call, is counted and not shouted."""
+    return logging.WARNING if isinstance(error, StoreMisbehaved) else logging.DEBUG

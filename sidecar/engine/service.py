@@ -78,7 +78,7 @@ class LearningService:
             self._forsake(learner, ask)
             if strict:
                 raise error if isinstance(error, StoreError) else StoreUnavailable("recommend") from error
-            _log.warning("degraded: %s", error or "the caller's deadline came before the store's answer")
+            _log.debug("degraded: %s", error or "the caller's deadline came before the store's answer")
             return flows.baseline(ask, learner.mode, Source.DEGRADED)
 
     async def reward(self, scope: Scope, decision_id: str, signals: Signals, *, final: bool) -> flows.Settled:
@@ -153,7 +153,7 @@ class LearningService:
         return await self._run(flow)
 
     async def status(self, tenant: str, workspace_name: str, domain: str) -> WorkspaceView:
-        """A workspace at one instant; with `domain` only that one.
+        """A workspace at one instant; `domain`, if given, must be known.
 
         Raises:
             UnknownDomain: the domain is neither configured nor in the store.
@@ -161,10 +161,7 @@ class LearningService:
         """
         if domain:
             await self._known(Scope(tenant, workspace_name, domain))
-        view = await self._run(workspace.read(tenant, workspace_name, self._learner_of(tenant, workspace_name)))
-        for name, one in view.domains.items():
-            self.learner(Scope(tenant, workspace_name, name)).refresh(one)
-        return view
+        return await self._run(workspace.read(tenant, workspace_name, self._learner_of(tenant, workspace_name)))
 
     async def server(self) -> str:
         """What the store says it is.

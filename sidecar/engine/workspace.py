@@ -64,15 +64,15 @@ class RestoreOptions:
 
 
 def read(tenant: str, workspace: str, learner_of: LearnerOf) -> Flow[WorkspaceView]:
-    """Read a workspace at one instant, after closing what is overdue.
+    """Read a workspace at one instant, after closing what is overdue; its learners know the same afterwards.
 
     Raises:
         StoreMisbehaved: the reply is not one to this transition.
     """
-    view = yield from _read(tenant, workspace)
+    view = yield from _read(tenant, workspace, learner_of)
     for domain in view.domains:
         yield from expire(learner_of(domain))
-    return (yield from _read(tenant, workspace))
+    return (yield from _read(tenant, workspace, learner_of))
 
 
 def expire(learner: Learner) -> Flow[int]:
@@ -132,33 +132,21 @@ def restore(
     """
     chosen = selected(snapshot, options.policies)
     for _ in range(_RESTORE_ATTEMPTS):
-        view = yield from _read(tenant, workspace)
+        view = yield from _read(tenant, workspace, learner_of)
         known = {*configured, *view.domains} if not options.create_unknown else set(chosen)
         report = [_judged(name, state, view, known, learner_of) for name, state in chosen.items()]
         changed = {one.domain: chosen[one.domain] for one in report if one.action is RestoreAction.RESTORED}
         if options.dry_run:
             return report
         money = account_fields(snapshot, view.accounts) if not options.policies else {}
-        if changed or money:
+        if changed:
             writes = tuple(_restoration(Scope(tenant, workspace, d), s, view) for d, s in changed.items())
-            if isinstance((yield t.Restore(_or_first(writes, view, tenant, workspace), money)), t.Conflict):
+            if isinstance((yield t.Restore(writes, money)), t.Conflict):
                 continue
         _load_generators(report, chosen, learner_of, reseed=options.reseed)
-        after = yield from _read(tenant, workspace)
-        for domain in changed:
-            learner_of(domain).refresh(after.domains[domain])
+        yield from _read(tenant, workspace, learner_of)
         return report
     raise RestoreConflict(_RESTORE_ATTEMPTS)
-
-
-def _or_first(
-    writes: tuple[t.Restoration, ...], view: WorkspaceView, tenant: str, workspace: str
-) -> tuple[t.Restoration, ...]:
-    """The writes; when only money changes, one that leaves a domain as it is, since the script needs its keys."""
-    if writes or not view.domains:
-        return writes
-    name, domain = next(iter(view.domains.items()))
-    return (t.Restoration(Scope(tenant, workspace, name), domain.version, *fields_of(domain)),)
 
 
 def _judged(
@@ -208,8 +196,10 @@ def _narrowed(snapshot: Snapshot, policies: Collection[str]) -> Snapshot:
     )  # fmt: skip
 
 
-def _read(tenant: str, workspace: str) -> Flow[WorkspaceView]:
+def _read(tenant: str, workspace: str, learner_of: LearnerOf) -> Flow[WorkspaceView]:
     view = yield t.Read(tenant, workspace)
     if not isinstance(view, WorkspaceView):
         raise StoreMisbehaved("read", view)
+    for domain, one in view.domains.items():
+        learner_of(domain).refresh(one)
     return view

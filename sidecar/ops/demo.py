@@ -62,7 +62,7 @@ async def run(asked: argparse.Namespace) -> int:
     else:
         console = Console()
         show(done, figures, console)
-        console.print("\n".join(faults) or _praise(figures), markup=False, highlight=False)
+        console.print("\n".join(faults) or _praise(figures), markup=False, highlight=False, soft_wrap=True)
     return 1 if faults else 0
 
 
@@ -82,9 +82,8 @@ def faults_of(done: Replayed, figures: Figures) -> list[str]:
 
 def _praise(figures: Figures) -> str:
     gained = figures["mean_reward"] - figures["baseline_reward"]
-    gap = figures["best_fixed_reward"] - figures["baseline_reward"]
-    share = f", {gained / gap:.0%} of the way to the best model" if gap > 0 else ""
     return (
-        f"Learned within the budget: mean reward {figures['mean_reward']:.3f} against {figures['baseline_reward']:.3f} "
-        f"of the baseline{share}, for {figures['spent_usd'] / figures['best_fixed_cost_usd']:.0%} of what the best costs."
+        f"Learned within the budget: mean reward {figures['mean_reward']:.3f} instead of "
+        f"{figures['baseline_reward']:.3f}, {gained / (figures['best_fixed_reward'] - figures['baseline_reward']):.0%} "
+        f"of what the best model would gain, for {figures['spent_usd'] / figures['best_fixed_cost_usd']:.0%} of its cost."
     )

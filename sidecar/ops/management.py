@@ -40,7 +40,7 @@ class Vitals:
         """Start neither ready nor with a store."""
         self.loop = loop
         self.ready = False
-        self.store = ""
+        self.store: str | None = None  # not asked yet; empty while it is away
 
     def alive(self) -> bool:
         """Whether the loop answers within 5 seconds."""

@@ -110,10 +110,13 @@ async def _sweep_forever(service: LearningService, metrics: Metrics, vitals: Vit
     while True:
         try:
             metrics.swept.inc(await service.sweep())
-            vitals.store = await service.server()
+            server = await service.server()
+            if not vitals.store:
+                _log.info("the store answers: %s", server)
+            vitals.store = server
         except StoreError as error:
-            if vitals.store:
-                _log.warning("the store is away: %s", error)
+            if vitals.store or vitals.store is None:
+                _log.warning("the store is away, answers are degraded: %s (%s)", error, error.__cause__)
             vitals.store = ""
         metrics.store_up.set(bool(vitals.store))
         await asyncio.sleep(_SWEEP_INTERVAL_S)

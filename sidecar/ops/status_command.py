@@ -62,7 +62,8 @@ def _table(domain: pb.DomainStatus) -> Table:
         table.add_column(heading, justify="right")
     for arm in domain.arms:
         table.add_row(
-            arm.arm, f"{arm.traffic_share:.1%}", str(arm.pulls), str(arm.rewards), f"{arm.reward_mean:.3f}",
+            arm.arm, f"{arm.traffic_share:.1%}", str(arm.pulls), str(arm.rewards),
+            f"{arm.reward_mean:.3f}" if arm.rewards + arm.defaulted else "-",
             f"{arm.reward_low:.3f} to {arm.reward_high:.3f}", f"${arm.cost_mean_usd:.2g}",
             f"{arm.latency_mean_ms:.0f} ms", str(arm.proposed),
         )  # fmt: skip

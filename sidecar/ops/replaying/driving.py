@@ -80,11 +80,11 @@ class _Driver:
 
     def __init__(
         self,
-        stub: Any,
+        stub: Any,  # noqa: ANN401 - generated
         rows: Sequence[Row],
         candidates: Sequence[list[pb.Candidate]],
         plan: Plan,
-        watch: Watch,  # noqa: ANN401 - generated
+        watch: Watch,
     ) -> None:
         self._stub = stub
         self._rows = rows
@@ -109,7 +109,7 @@ class _Driver:
             tenant=TENANT,
             workspace=course.workspace,
             domain=self._plan.domain,
-            mode=pb.Mode.Value(f"MODE_{self._plan.mode.name}"),
+            mode=f"MODE_{self._plan.mode.name}",
             reason="replay",
         )
         request.settings.update(self._plan.settings(course.shuffle, len(self._rows)))

@@ -85,7 +85,7 @@ def rows_from(
     Raises:
         InvalidInput: names the line and the field, or there is no row at all.
     """
-    rows = []
+    rows: list[Row] = []
     for where, values in numbered:
         if rows_max is not None and len(rows) >= rows_max:
             break

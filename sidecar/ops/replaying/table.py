@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from statistics import stdev
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sidecar.ops.replaying.chart import chart
@@ -13,35 +15,13 @@ from sidecar.ops.replaying.report import Figures, Replayed
 
 def show(done: Replayed, figures: Figures, console: Console) -> None:
     """Print the chart, the tables, and what the shields and the budget did."""
-    console.print(chart(done), markup=False, highlight=False)
+    console.print(chart(done), markup=False, highlight=False, soft_wrap=True)
+    console.print()
+    console.print(_title(done, figures), markup=False, highlight=False, soft_wrap=True)
     console.print(_comparison(done, figures))
     console.print(_arms(done, figures))
     for line in _remarks(done, figures):
-        console.print(line, markup=False, highlight=False)
-
-
-def _comparison(done: Replayed, figures: Figures) -> Table:
-    measures, decisions = done.measures, figures["decisions"]
-    table = Table(title=_title(done, figures), title_justify="left")
-    table.add_column("")
-    for heading in ("mean reward", "cost", "cost / 1,000", "regret to best fixed", "regret to oracle"):
-        table.add_column(heading, justify="right")
-    rewards = [one["mean_reward"] for one in figures["shuffles"]]
-    spread = f" ± {stdev(rewards):.4f}" if len(rewards) > 1 else ""
-    lines = [
-        (done.plan.policy, figures["mean_reward"], spread, figures["spent_usd"]),
-        (f"baseline: {measures.baseline.name}", measures.baseline.reward, "", figures["baseline_cost_usd"]),
-        (f"best fixed: {measures.best_fixed.name}", measures.best_fixed.reward, "", figures["best_fixed_cost_usd"]),
-        ("oracle: best arm of each row", measures.oracle.reward, "", figures["oracle_cost_usd"]),
-    ]
-    budget = figures["budget_usd"]
-    for name, reward, around, cost in lines:
-        over = " (over budget)" if budget is not None and cost is not None and cost > budget else ""
-        table.add_row(
-            name, f"{reward:.4f}{around}", _usd(cost) + over, _usd(None if cost is None else 1000 * cost / decisions),
-            f"{measures.best_fixed.reward - reward:+.4f}", f"{measures.oracle.reward - reward:+.4f}",
-        )  # fmt: skip
-    return table
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _title(done: Replayed, figures: Figures) -> str:
@@ -49,21 +29,53 @@ def _title(done: Replayed, figures: Figures) -> str:
     return f"{done.log}: {figures['decisions']:,} decisions{shuffles}, mode {done.plan.mode}, seed {done.plan.seed}"
 
 
+def _comparison(done: Replayed, figures: Figures) -> Table:
+    measures, budget = done.measures, figures["budget_usd"]
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("")
+    for heading in ("mean reward", "regret to best fixed", "to oracle", "cost", "" if budget is None else "of budget"):
+        table.add_column(heading, justify="right")
+    rewards = [one["mean_reward"] for one in figures["shuffles"]]
+    spread = f" ± {stdev(rewards):.4f}" if len(rewards) > 1 else ""
+    lines = [
+        (done.plan.policy, figures["mean_reward"], spread, figures["spent_usd"]),
+        ("baseline", measures.baseline.reward, "", figures["baseline_cost_usd"]),
+        ("best fixed arm", measures.best_fixed.reward, "", figures["best_fixed_cost_usd"]),
+        ("oracle", measures.oracle.reward, "", figures["oracle_cost_usd"]),
+    ]
+    for name, reward, around, cost in lines:
+        table.add_row(
+            name,
+            f"{reward:.4f}{around}",
+            f"{measures.best_fixed.reward - reward:.4f}",
+            f"{measures.oracle.reward - reward:.4f}",
+            _usd(cost),
+            "" if budget is None or cost is None else f"{cost / budget:.1%}",
+        )
+    return table
+
+
 def _arms(done: Replayed, figures: Figures) -> Table:
-    table = Table()
-    table.add_column("arm")
-    for heading in ("share", "reward if always used", "cost / 1,000 if always used"):
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("arm", overflow="fold")
+    for heading in ("", "share", "reward if always used", "cost of 1,000"):
         table.add_column(heading, justify="right")
     alone = {fixed.name: fixed for fixed in done.measures.arms}
     for arm in dict.fromkeys([*alone, *figures["arm_shares"]]):
         fixed = alone.get(arm)
         table.add_row(
-            arm,
+            escape(arm),
+            " ".join(_roles(done, arm)),
             f"{figures['arm_shares'].get(arm, 0.0):.1%}",
             f"{fixed.reward:.4f}" if fixed else "not in every row",
             _usd(None if fixed is None or fixed.cost_usd is None else 1000 * fixed.cost_usd),
         )
     return table
+
+
+def _roles(done: Replayed, arm: str) -> list[str]:
+    roles = {"baseline": done.measures.baseline.name, "best": done.measures.best_fixed.name}
+    return [role for role, name in roles.items() if name == arm]
 
 
 def _remarks(done: Replayed, figures: Figures) -> list[str]:
