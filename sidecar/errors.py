@@ -15,6 +15,8 @@ The tree (the gRPC status of each class stands in one table, `sidecar.api.status
 
 from __future__ import annotations
 
+_SHOWN_MAX = 120
+
 
 class SidecarError(Exception):
     """Base of all errors raised on purpose; `reason` is stable and machine-readable."""
@@ -106,4 +108,4 @@ class StoreMisbehaved(StoreError):
 
 def _shortened(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 120 else f"{text[:100]}... ({len(text)} characters)"
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}... ({len(text)} characters)"

@@ -15,7 +15,7 @@ from random import Random
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.engine.preference import Tier, fixed, propensity, ranked
+from sidecar.engine.preference import Odds, Tier, fixed, ranked
 from sidecar.errors import InvalidSettings
 from sidecar.model.arm import Arm
 from sidecar.model.decision import Ask, Decision, ShieldAction, Source
@@ -129,8 +129,15 @@ class Learner:
             limited=any(budget.limit_usd is not None for budget in self._budgets),
             refuse=any(b.limit_usd is not None and b.when_exhausted == "refuse" for b in self._budgets),
         )
-        decisions = tuple(self._decision(ask, arms, tiers, proposal, actions, case) for case in cases)
-        return self._issue(ask, cases, decisions, settled=settled), decisions
+        odds, decided = Odds(tiers), []
+        for case in cases:
+            for index in case.added:
+                odds.allow(index)
+            # Without an affordable candidate the cheapest is certain.
+            propensity = odds.of(case.chosen) if case.added else 1.0
+            decided.append(self._decision(ask, arms, proposal, actions, case, propensity))
+        decided.reverse()
+        return self._issue(ask, cases[::-1], decided, settled=settled), tuple(decided)
 
     def _tiers(self, ask: Ask, arms: Sequence[Arm]) -> tuple[list[Tier], Tier | None, tuple[ShieldAction, ...]]:
         verdict = latency_shield(arms, ask.max_latency_us, self.settings.latency, self.view.now_ms)
@@ -160,22 +167,21 @@ class Learner:
         self,
         ask: Ask,
         arms: Sequence[Arm],
-        tiers: Sequence[Tier],
         proposal: int | None,
         actions: tuple[ShieldAction, ...],
         case: Affordable,
+        propensity: float,
     ) -> Decision:
         shadow = self.mode is Mode.SHADOW
         wanted = 0 if shadow else proposal
         source = Source.BASELINE if shadow else Source.LEARNED
-        forced = case.threshold_nano is None and bool(case.actions)
         return Decision(
             decision_id=ask.decision_id,
             arm=arms[case.chosen].name,
             baseline=ask.baseline,
             mode=self.mode,
             source=source if case.chosen == wanted else Source.SHIELD,
-            propensity=1.0 if forced else propensity(tiers, case.chosen, case.allowed),
+            propensity=propensity,
             proposal="" if proposal is None else arms[proposal].name,
             shields=actions + case.actions,
             policy=self.policy.name,

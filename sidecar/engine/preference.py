@@ -6,11 +6,11 @@ a `Choice` says how likely each is, so the probability of the executed arm stays
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from sidecar.policies.choice import Choice
+from sidecar.policies.choice import Choice, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,24 @@ def ranked(tier: Tier, rng: Random) -> list[int]:
     return [tier.indices[place] for place in tier.choice.rank(rng)]
 
 
-def propensity(tiers: Sequence[Tier], chosen: int, allowed: Collection[int]) -> float:
-    """The exact probability that `chosen` is the first allowed candidate."""
-    for tier in tiers:
-        places = [place for place, index in enumerate(tier.indices) if index in allowed]
-        if places:
-            given = tier.choice.given(places)
-            return given[tier.indices.index(chosen)] if chosen in tier.indices else 0.0
-    return 0.0
+class Odds:
+    """How likely a candidate is executed, while more and more candidates become allowed; exact.
+
+    Args:
+        tiers: the first with an allowed candidate decides.
+    """
+
+    def __init__(self, tiers: Sequence[Tier]) -> None:
+        """Start with nothing allowed."""
+        self._tallies = [(Tally(tier.choice), {i: place for place, i in enumerate(tier.indices)}) for tier in tiers]
+
+    def allow(self, index: int) -> None:
+        """Allow one more candidate, once."""
+        for tally, places in self._tallies:
+            if index in places:
+                tally.allow(places[index])
+
+    def of(self, index: int) -> float:
+        """The probability that the allowed candidate `index` is the first allowed one."""
+        tally, places = next(one for one in self._tallies if one[0].count)
+        return tally.probability(places[index]) if index in places else 0.0

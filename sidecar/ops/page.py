@@ -39,7 +39,7 @@ PAGE = """<!doctype html>
    facts.className = "quiet"
    const head = row("th", "arm", "share", "pulls", "rewards", "mean", "95 % interval", "cost", "latency", "would have")
    const arms = one.arms.map(arm => row("td", arm.arm, bar(arm.traffic_share), arm.pulls, arm.rewards,
-     +arm.rewards + +arm.defaulted ? arm.reward_mean.toFixed(3) : "–",
+     +arm.rewards + +arm.defaulted ? arm.reward_mean.toFixed(3) : "-",
      arm.reward_low.toFixed(3) + " to " + arm.reward_high.toFixed(3),
      money(arm.cost_mean_usd), arm.latency_mean_ms.toFixed(0) + " ms", arm.proposed))
    return element("section", "", element("h2", one.domain + " ", mode), facts, element("table", "", head, ...arms)) }

@@ -16,6 +16,7 @@ proportion to the weights (Luce's choice axiom). So `given(subset)` is exact, ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,6 +85,44 @@ class Choice:
         best = max(self.scores[i] for i in allowed)
         ties = [i for i in allowed if self.scores[i] == best]
         return [(i, 1.0 / len(ties)) for i in ties]
+
+
+class Tally:
+    """`Choice.given` for a set of allowed candidates that only grows, at a constant price for each.
+
+    Args:
+        choice: the distribution.
+
+    >>> tally = Tally(Choice(scores=(0.2, 0.9, 0.5), explore=0.1))
+    >>> tally.allow(0), tally.allow(2)
+    (None, None)
+    >>> round(tally.probability(2), 3)
+    0.95
+    """
+
+    def __init__(self, choice: Choice) -> None:
+        """Start with nothing allowed."""
+        self._choice = choice
+        self._weight = 0.0
+        self._best = -math.inf
+        self._ties = 0
+        self.count = 0
+
+    def allow(self, i: int) -> None:
+        """Allow one more candidate, once."""
+        self.count += 1
+        self._weight += self._choice.weights[i] if self._choice.weights else 0.0
+        score = self._choice.scores[i]
+        if score > self._best:
+            self._best, self._ties = score, 0
+        self._ties += score == self._best
+
+    def probability(self, i: int) -> float:
+        """The probability that the allowed candidate `i` is the first allowed one."""
+        choice = self._choice
+        tied = (choice.scores[i] == self._best) / self._ties
+        share = choice.weights[i] / self._weight if self._weight > 0 else tied
+        return choice.explore / self.count + (1.0 - choice.explore) * share
 
 
 def _luce_order(indices: Sequence[int], weights: Sequence[float], rng: random.Random) -> list[int]:

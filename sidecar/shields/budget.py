@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sidecar.features.averages import upper_estimate
 from sidecar.model.arm import Arm
@@ -19,17 +20,20 @@ from sidecar.model.decision import Candidate, Shield, ShieldAction, ShieldEffect
 from sidecar.model.units import nano_usd_ceiling
 from sidecar.settings.domain import DomainSettings
 
+ACTIONS_MAX = 16
+"""A decision tells of so many arms that were stepped over for money, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Affordable:
-    """One case: `threshold_nano` or more is available (None: whatever is).
+    """One case: `threshold_nano` or more is available (None: whatever is), but less than in the case before.
 
-    `chosen` is the arm to execute; `allowed` are the candidates that count as affordable.
+    `chosen` is the arm to execute. `added` are the candidates that are affordable here and in no cheaper case.
     """
 
     threshold_nano: int | None
     chosen: int
-    allowed: frozenset[int]
+    added: tuple[int, ...]
     ceiling_nano: int
     actions: tuple[ShieldAction, ...]
 
@@ -54,7 +58,7 @@ def cost_ceilings(candidates: Sequence[Candidate], arms: Sequence[Arm], settings
 def affordable_cases(
     order: Sequence[int], ceilings: Sequence[int], names: Sequence[str], *, limited: bool, refuse: bool
 ) -> list[Affordable]:
-    """Every case of what is affordable, dearest first; without `refuse` the last one needs no money.
+    """Every case of what is affordable, cheapest first; without `refuse` the first one needs no money.
 
     Args:
         order: the candidates by preference, as drawn; all of them.
@@ -64,16 +68,21 @@ def affordable_cases(
         refuse: what to do when nothing is affordable: refuse, or execute the cheapest.
     """
     if not limited:
-        return [Affordable(None, order[0], frozenset(order), ceilings[order[0]], ())]
+        return [Affordable(None, order[0], tuple(order), ceilings[order[0]], ())]
     cases = []
-    for threshold in sorted(set(ceilings), reverse=True):
-        allowed = frozenset(i for i in order if ceilings[i] <= threshold)
-        at = next(at for at, i in enumerate(order) if i in allowed)
-        stepped = tuple(ShieldAction(Shield.BUDGET, ShieldEffect.STEPPED_OVER, names[i]) for i in order[:at])
-        cases.append(Affordable(threshold, order[at], allowed, ceilings[order[at]], stepped))
     if not refuse:
         cheapest = min(range(len(ceilings)), key=ceilings.__getitem__)
         anyway = ShieldAction(Shield.BUDGET, ShieldEffect.CHEAPEST_ANYWAY, names[cheapest])
         # Nothing is left to reserve from; all that it costs is booked as overrun.
-        cases.append(Affordable(None, cheapest, frozenset({cheapest}), 0, (anyway,)))
+        cases.append(Affordable(None, cheapest, (), 0, (anyway,)))
+    rank = {index: at for at, index in enumerate(order)}
+    first = len(order)
+    by_ceiling = sorted(range(len(ceilings)), key=ceilings.__getitem__)
+    for threshold, group in groupby(by_ceiling, key=ceilings.__getitem__):
+        added = tuple(group)
+        first = min(first, *(rank[index] for index in added))
+        stepped = [
+            ShieldAction(Shield.BUDGET, ShieldEffect.STEPPED_OVER, names[i]) for i in order[:first][:ACTIONS_MAX]
+        ]
+        cases.append(Affordable(threshold, order[first], added, ceilings[order[first]], tuple(stepped)))
     return cases
