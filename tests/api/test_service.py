@@ -137,7 +137,9 @@ async def test_batches_answer_in_order(stub: Any, workspace: str) -> None:
     assert [one.WhichOneof("result") for one in answer.results] == ["response", "error", "response"]
     assert (answer.results[1].error.code, answer.results[1].error.field) == (3, "candidates")
     assert [one.response.outcome for one in settled.results] == [
-        pb.REWARD_OUTCOME_APPLIED, pb.REWARD_OUTCOME_UNKNOWN, pb.REWARD_OUTCOME_APPLIED,
+        pb.REWARD_OUTCOME_APPLIED,
+        pb.REWARD_OUTCOME_UNKNOWN,
+        pb.REWARD_OUTCOME_APPLIED,
     ]
 
 

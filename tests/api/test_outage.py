@@ -1,0 +1,89 @@
+"""Goal: an app is not held up by the store. Method: a sidecar with its own server, which is killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from sidecar.store.embedded import EmbeddedServer
+from sidecar.v1 import learning_pb2 as pb
+
+Sidecars = Callable[..., Any]
+Connect = Callable[[str], Any]
+
+
+@pytest.fixture
+async def orphaned(sidecars: Sidecars, connect: Connect, data_dir: Path) -> Any:
+    """A stub of a sidecar whose server was killed after one decision."""
+    with EmbeddedServer(data_dir) as server:
+        stub = connect(sidecars(redis_url=server.url).address)
+        await stub.Recommend(ask("before"))
+        assert server.pid
+        os.kill(server.pid, signal.SIGKILL)
+        yield stub
+
+
+def ask(decision_id: str, *, strict: bool = False) -> pb.RecommendRequest:
+    """A request for a decision."""
+    candidates = [pb.Candidate(arm="a"), pb.Candidate(arm="b")]
+    return pb.RecommendRequest(domain="route", decision_id=decision_id, candidates=candidates, strict=strict)
+
+
+async def test_recommend_degrades_within_its_deadline(orphaned: Any) -> None:
+    """The baseline, said to be degraded, without an id to reward."""
+    started = time.perf_counter()
+    answer = await orphaned.Recommend(ask("after"), timeout=1.0)
+
+    assert (answer.arm, answer.degraded, answer.source) == ("a", True, pb.SOURCE_DEGRADED)
+    assert answer.decision_id == ""
+    assert time.perf_counter() - started < 1.0
+
+
+async def test_strict_calls_and_rewards_say_unavailable(orphaned: Any) -> None:
+    """With a hint when to try again, and without the driver's words."""
+    report = pb.RewardRequest(domain="route", decision_id="before", signals=pb.Signals(reward=1))
+    for call, request in ((orphaned.Recommend, ask("after", strict=True)), (orphaned.Reward, report)):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(request)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert not re.search(r"sock|Errno|redis", str(caught.value.details()))
+
+
+async def test_status_says_that_the_store_is_away(orphaned: Any) -> None:
+    """People debugging need an answer most of all now."""
+    status = await orphaned.Status(pb.StatusRequest())
+    assert status.store.reachable is False
+
+
+async def test_state_survives_a_restart(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
+    """The embedded server keeps what was learned; a second sidecar on the same directory is refused."""
+    first = sidecars(redis_url=None, arguments=("--data-dir", str(data_dir)))
+    stub = connect(first.address)
+    await stub.Recommend(ask("one"))
+    first.stop()
+    again = connect(sidecars(redis_url=None, arguments=("--data-dir", str(data_dir))).address)
+
+    report = pb.RewardRequest(domain="route", decision_id="one", signals=pb.Signals(reward=1))
+    assert (await again.Recommend(ask("one"))).source == pb.SOURCE_REPLAY
+    assert (await again.Reward(report)).outcome == pb.REWARD_OUTCOME_APPLIED
+
+
+async def test_a_blocked_store_does_not_hold_up(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
+    """A server that is stopped, not dead: the answer comes before the caller's deadline."""
+    with EmbeddedServer(data_dir) as server:
+        stub = connect(sidecars(redis_url=server.url).address)
+        await stub.Recommend(ask("before"))
+        assert server.pid
+        os.kill(server.pid, signal.SIGSTOP)
+        answer = await stub.Recommend(ask("during"), timeout=0.5)
+        os.kill(server.pid, signal.SIGCONT)
+
+    assert (answer.arm, answer.degraded) == ("a", True)
