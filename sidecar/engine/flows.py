@@ -154,8 +154,8 @@ def reward(learner: Learner, decision_id: str, signals: Signals, *, final: bool)
         StoreMisbehaved: the state kept changing, or the reply is not one to this transition.
     """
     learner.pipe.check(signals)
-    # Alone these signals may make no reward, but perhaps with what was collected: find out first.
-    probing = final and not learner.pipe.scores(signals)
+    # Alone these signals may make no final reward, but perhaps with what was collected: find out first.
+    probing = final and not learner.pipe.suffices(signals)
     collected = _NEVER_COLLECTED if probing else ""
     for _ in range(_ATTEMPTS):
         known = "" if probing else collected

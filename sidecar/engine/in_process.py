@@ -162,13 +162,21 @@ class LearningEngine:
     def status(self) -> WorkspaceView:
         """Everything that is known, by domain."""
         scope = valid_scope("", "", "any")
-        return flows.run(workspace.read(scope.tenant, scope.workspace, self._learner), self._store)
+        return flows.run(
+            workspace.read(scope.tenant, scope.workspace, self._learner, self._learners.__contains__), self._store
+        )
 
     def snapshot(self, policies: Sequence[str] = ()) -> dict[str, Any]:
         """What was learned, as plain JSON values in the same format as the server's."""
         scope = valid_scope("", "", "any")
         flow = workspace.take_snapshot(
-            scope.tenant, scope.workspace, self._learner, self._learners, policies, self._clock.unix_ms()
+            scope.tenant,
+            scope.workspace,
+            self._learner,
+            self._learners.__contains__,
+            self._learners,
+            policies,
+            self._clock.unix_ms(),
         )
         taken: Snapshot = flows.run(flow, self._store)
         plain: dict[str, Any] = msgspec.json.decode(to_json(taken))

@@ -127,6 +127,7 @@ class Learner:
             cost_ceilings(ask.candidates, arms, self.settings),
             [arm.name for arm in arms],
             limited=any(budget.limit_usd is not None for budget in self._budgets),
+            paced=any(budget.pace_usd_per_decision is not None for budget in self._budgets),
             refuse=any(b.limit_usd is not None and b.when_exhausted == "refuse" for b in self._budgets),
         )
         odds, decided = Odds(tiers), []
@@ -204,10 +205,7 @@ class Learner:
             domain_level=_level(self.settings.budget),
             workspace_level=_level(self._workspace_budget),
             shadow_proposal=decisions[0].proposal if self.mode is Mode.SHADOW else "",
-            offers=tuple(
-                Offer(case.threshold_nano, decision.arm, case.ceiling_nano, msgspec.json.encode(decision).decode())
-                for case, decision in zip(cases, decisions, strict=True)
-            ),
+            offers=tuple(_offer(case, decision) for case, decision in zip(cases, decisions, strict=True)),
         )
 
     def _freshness(self) -> Freshness:
@@ -240,6 +238,11 @@ class Learner:
             settings.averages.ewma_length, settings.averages.recent_length, round(settings.reward.remember_s * 1000)
         )
         self._choices.clear()
+
+
+def _offer(case: Affordable, decision: Decision) -> Offer:
+    answer = msgspec.json.encode(decision).decode()
+    return Offer(case.threshold_nano, decision.arm, case.ceiling_nano, answer, case.unpaced)
 
 
 def _level(budget: BudgetSettings) -> Level:

@@ -133,7 +133,13 @@ class LearningService:
         """
         return await self._run(
             workspace.take_snapshot(
-                tenant, workspace_name, self._learner_of(tenant, workspace_name), (), policies, self._clock.unix_ms()
+                tenant,
+                workspace_name,
+                self._learner_of(tenant, workspace_name),
+                self._flags.learning,
+                (),
+                policies,
+                self._clock.unix_ms(),
             )
         )
 
@@ -161,7 +167,8 @@ class LearningService:
         """
         if domain:
             await self._known(Scope(tenant, workspace_name, domain))
-        return await self._run(workspace.read(tenant, workspace_name, self._learner_of(tenant, workspace_name)))
+        learner_of = self._learner_of(tenant, workspace_name)
+        return await self._run(workspace.read(tenant, workspace_name, learner_of, self._flags.learning))
 
     async def server(self) -> str:
         """What the store says it is.

@@ -28,6 +28,7 @@ _RESTORE_ATTEMPTS = 5
 _SWEEP_MOST = 500
 
 LearnerOf = Callable[[str], Learner]
+Learning = Callable[[str], bool]
 
 
 class RestoreAction(StrEnum):
@@ -63,14 +64,16 @@ class RestoreOptions:
     create_unknown: bool = False
 
 
-def read(tenant: str, workspace: str, learner_of: LearnerOf) -> Flow[WorkspaceView]:
+def read(tenant: str, workspace: str, learner_of: LearnerOf, learning: Learning) -> Flow[WorkspaceView]:
     """Read a workspace at one instant, after closing what is overdue; its learners know the same afterwards.
+
+    A domain that is not `learning` is left as it is.
 
     Raises:
         StoreMisbehaved: the reply is not one to this transition.
     """
     view = yield from _read(tenant, workspace, learner_of)
-    for domain in view.domains:
+    for domain in filter(learning, view.domains):
         yield from expire(learner_of(domain))
     return (yield from _read(tenant, workspace, learner_of))
 
@@ -92,6 +95,7 @@ def take_snapshot(
     tenant: str,
     workspace: str,
     learner_of: LearnerOf,
+    learning: Learning,
     configured: Collection[str],
     policies: Collection[str],
     now_ms: int,
@@ -103,7 +107,7 @@ def take_snapshot(
     Raises:
         StoreMisbehaved: the reply is not one to this transition.
     """
-    view = yield from read(tenant, workspace, learner_of)
+    view = yield from read(tenant, workspace, learner_of, learning)
     known = sorted({*view.domains, *configured})
     whole = snapshot_of(
         tenant,
@@ -139,9 +143,9 @@ def restore(
         if options.dry_run:
             return report
         money = account_fields(snapshot, view.accounts) if not options.policies else {}
-        if changed:
+        if changed or money:
             writes = tuple(_restoration(Scope(tenant, workspace, d), s, view) for d, s in changed.items())
-            if isinstance((yield t.Restore(writes, money)), t.Conflict):
+            if isinstance((yield t.Restore(tenant, workspace, writes, money)), t.Conflict):
                 continue
         _load_generators(report, chosen, learner_of, reseed=options.reseed)
         yield from _read(tenant, workspace, learner_of)

@@ -39,9 +39,7 @@ async def run(asked: argparse.Namespace) -> int:
     """Serve."""
     environment = process_environment()
     chosen = {
-        f"LEARNING_{name.upper()}": value
-        for name, value in vars(asked).items()
-        if name != "run" and value is not None
+        f"LEARNING_{name.upper()}": value for name, value in vars(asked).items() if name != "run" and value is not None
     }
     settings = read_service_settings(environment | chosen)
     configure_logs(settings.log_level, settings.log_format)

@@ -96,9 +96,7 @@ async def serve(settings: ServiceSettings, configuration: Configuration, environ
     _log.info("stopped")
 
 
-async def _embedded(
-    settings: ServiceSettings, environment: Mapping[str, str], stack: contextlib.AsyncExitStack
-) -> str:
+async def _embedded(settings: ServiceSettings, environment: Mapping[str, str], stack: contextlib.AsyncExitStack) -> str:
     data_dir = Path(settings.data_dir) if settings.data_dir else default_data_dir(dict(environment))
     server = EmbeddedServer(data_dir)
     await asyncio.to_thread(server.start)

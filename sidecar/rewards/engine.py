@@ -34,6 +34,12 @@ class RewardEngine:
         """Whether these signals make a reward at all."""
         return signals.reward is not None or any(getattr(signals, name) is not None for name in self._declared)
 
+    def suffices(self, signals: Signals) -> bool:
+        """Whether these signals make a final reward."""
+        if signals.reward is not None or self._missing_rule != "required":
+            return self.scores(signals)
+        return all(getattr(signals, name) is not None for name in self._declared)
+
     def result(self, signals: Signals, *, final: bool = True) -> RewardResult:
         """The reward that the signals make, with its breakdown.
 

@@ -44,9 +44,9 @@ class RewardPipe:
         """Keep the engine."""
         self._engine = engine
 
-    def scores(self, signals: Signals) -> bool:
-        """Whether these signals alone make a reward."""
-        return self._engine.scores(signals)
+    def suffices(self, signals: Signals) -> bool:
+        """Whether these signals alone make a final reward."""
+        return self._engine.suffices(signals)
 
     def check(self, signals: Signals) -> None:
         """Refuse values that no report may have.

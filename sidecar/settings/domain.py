@@ -68,7 +68,8 @@ class BudgetSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Windows are of the calendar in UTC, by the store's clock."""
     pace_usd_per_decision: Usd | None = None
     """Release the limit gradually, this much with each decision of the window, so that an early spree cannot
-    starve the rest. What one decision does not use, a later one may."""
+    starve the rest. What one decision does not use, a later one may. Where only the pace forbids the cheapest
+    arm, it is paid from the rest of the limit."""
     when_exhausted: Literal["cheapest", "refuse"] = "cheapest"
     """When no candidate is affordable: execute the cheapest, booked as overrun, or answer REFUSED."""
 

@@ -19,6 +19,10 @@ from sidecar.settings.domain import BudgetSettings, DomainSettings, as_builtins
 
 T = TypeVar("T")
 
+_AT = re.compile(r" - at (?:`key` in )?`\$")
+_STEP = re.compile(r"\[\.\.\.\]|[^.\[\]`]+")
+_ANY = "[...]"
+
 
 class WorkspaceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What is declared for a whole workspace."""
@@ -129,9 +133,11 @@ def converted(values: object, kind: type[T], *, path: str, strict: bool = True) 
     try:
         return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$")
-        key = (path + re.sub(r"\[\.\.\.\]", ".*", where.rstrip("`"))).strip(".")
-        raise InvalidSettings(key or "settings", _value_at(values, where.rstrip("`")), message) from error
+        message, _, where = _AT.sub("\n", str(error)).partition("\n")
+        steps = _named_steps(values, kind, _STEP.findall(where), message, strict=strict)
+        raise InvalidSettings(
+            ".".join([path, *steps]).strip(".") or "settings", _value_at(values, steps), message
+        ) from error
 
 
 def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,8 +157,32 @@ def _check_name(key: str, name: str) -> None:
         raise InvalidSettings(key, name, error.allowed) from error
 
 
-def _value_at(values: object, where: str) -> object:
-    for key in where.strip(".").split("."):
-        if key and isinstance(values, Mapping):
-            values = values.get(key)
+def _named_steps(values: object, kind: type, steps: list[str], message: str, *, strict: bool) -> list[str]:
+    """The steps to a wrong value, with `[...]`, which stands for any key of a table, replaced by the key."""
+    for at, step in enumerate(steps):
+        table = _value_at(values, steps[:at])
+        if step != _ANY or not isinstance(table, Mapping):
+            continue
+        for key in table:
+            alone = _with(values, steps[:at], {key: table[key]})
+            try:
+                msgspec.convert(alone, kind, strict=strict)
+            except msgspec.ValidationError as error:
+                if str(error).startswith(message):
+                    steps, values = [*steps[:at], str(key), *steps[at + 1 :]], alone
+                    break
+    return steps
+
+
+def _with(values: Any, steps: list[str], part: object) -> object:  # noqa: ANN401 - tables of any values
+    """The values with `part` at the end of the steps."""
+    return {**values, steps[0]: _with(values[steps[0]], steps[1:], part)} if steps else part
+
+
+def _value_at(values: Any, steps: list[str]) -> object:  # noqa: ANN401 - tables of any values
+    for step in steps:
+        if isinstance(values, Mapping):
+            values = values.get(step)
+        elif isinstance(values, list | tuple) and step.isdigit():
+            values = values[int(step)]
     return values

@@ -29,6 +29,7 @@ class Affordable:
     """One case: `threshold_nano` or more is available (None: whatever is), but less than in the case before.
 
     `chosen` is the arm to execute. `added` are the candidates that are affordable here and in no cheaper case.
+    With `unpaced` the whole limit is what is available, not only what the pace released so far.
     """
 
     threshold_nano: int | None
@@ -36,6 +37,7 @@ class Affordable:
     added: tuple[int, ...]
     ceiling_nano: int
     actions: tuple[ShieldAction, ...]
+    unpaced: bool = False
 
 
 def cost_ceilings(candidates: Sequence[Candidate], arms: Sequence[Arm], settings: DomainSettings) -> list[int]:
@@ -56,7 +58,13 @@ def cost_ceilings(candidates: Sequence[Candidate], arms: Sequence[Arm], settings
 
 
 def affordable_cases(
-    order: Sequence[int], ceilings: Sequence[int], names: Sequence[str], *, limited: bool, refuse: bool
+    order: Sequence[int],
+    ceilings: Sequence[int],
+    names: Sequence[str],
+    *,
+    limited: bool,
+    refuse: bool,
+    paced: bool = False,
 ) -> list[Affordable]:
     """Every case of what is affordable, cheapest first; without `refuse` the first one needs no money.
 
@@ -66,6 +74,8 @@ def affordable_cases(
         names: of each candidate.
         limited: whether any budget level has a limit; if not there is one case.
         refuse: what to do when nothing is affordable: refuse, or execute the cheapest.
+        paced: whether any budget level releases its limit gradually. Then the cheapest is still paid from
+            the rest of the limit before it counts as overrun.
     """
     if not limited:
         return [Affordable(None, order[0], tuple(order), ceilings[order[0]], ())]
@@ -75,6 +85,9 @@ def affordable_cases(
         anyway = ShieldAction(Shield.BUDGET, ShieldEffect.CHEAPEST_ANYWAY, names[cheapest])
         # Nothing is left to reserve from; all that it costs is booked as overrun.
         cases.append(Affordable(None, cheapest, (), 0, (anyway,)))
+        if paced:
+            least = ceilings[cheapest]
+            cases.append(Affordable(least, cheapest, (), least, (anyway,), unpaced=True))
     rank = {index: at for at, index in enumerate(order)}
     first = len(order)
     by_ceiling = sorted(range(len(ceilings)), key=ceilings.__getitem__)

@@ -93,6 +93,7 @@ class EmbeddedServer:
             raise StoreUnavailable(f"starting an embedded server: {self._dir} is too long for a socket's path")
         self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take_lock()
+        self._end_orphan()
         self.socket_path.unlink(missing_ok=True)
         arguments = [
             str(self.binary), "--port", "0", "--unixsocket", str(self.socket_path), "--unixsocketperm", "700",
@@ -140,6 +141,22 @@ class EmbeddedServer:
             self._lock.close()
             self._lock = None
             raise StoreUnavailable(f"starting an embedded server: {self._dir} is used by another process") from error
+
+    def _end_orphan(self) -> None:
+        """End the server of a sidecar that was killed: two servers on one append-only file would destroy it."""
+        if not self._answers():
+            return
+        _log.warning("ending a server that was left over in %s", self._dir)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
+            one.settimeout(_STOP_S)
+            one.connect(str(self.socket_path))
+            one.sendall(b"SHUTDOWN\r\n")
+            try:
+                left = one.recv(256)  # nothing: it is gone; else why it is not
+            except ConnectionResetError:
+                left = b""
+        if left:
+            raise StoreUnavailable(f"starting an embedded server: one is left over in {self._dir} and does not end")
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_S

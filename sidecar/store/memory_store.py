@@ -84,12 +84,9 @@ class MemoryStore:
             return t.Stale(domain.view(now))
         self._domains[issue.scope] = domain
         self._sweep(issue.scope, domain, now, _SWEEP_MOST, issue.shape)
-        money = min(
-            self._available(issue.scope, _level_of(issue.scope), issue.domain_level, now),
-            self._available(issue.scope, "workspace", issue.workspace_level, now),
-        )
+        money = {unpaced: self._money(issue, now, unpaced=unpaced) for unpaced in (False, True)}
         for number, offer in enumerate(issue.offers):
-            if offer.threshold_nano is None or offer.threshold_nano <= money:
+            if offer.threshold_nano is None or offer.threshold_nano <= money[offer.unpaced]:
                 self._record(domain, issue, offer, now)
                 fresh = issue.freshness != "any" and domain.version != issue.known_version
                 deadline = now + issue.reward_deadline_ms
@@ -208,12 +205,18 @@ class MemoryStore:
     def _put(self, scope: Scope, level: str, account: Account) -> None:
         self._accounts.setdefault(scope[:2], {})[level] = account
 
-    def _available(self, scope: Scope, name: str, level: t.Level, now: int) -> float:
+    def _money(self, issue: t.Issue, now: int, *, unpaced: bool) -> float:
+        """What is available at both levels."""
+        levels = ((_level_of(issue.scope), issue.domain_level), ("workspace", issue.workspace_level))
+        return min(self._available(issue.scope, name, level, now, unpaced=unpaced) for name, level in levels)
+
+    def _available(self, scope: Scope, name: str, level: t.Level, now: int, *, unpaced: bool) -> float:
         if level.limit_nano is None:
             return float("inf")
         account = self._account(scope, name, level.window, now)
-        paced = float("inf") if level.pace_nano is None else level.pace_nano * (account.decisions + 1)
-        return min(level.limit_nano, paced) - account.spent_nano - account.reserved_nano
+        free = unpaced or level.pace_nano is None
+        released = level.limit_nano if free else (level.pace_nano or 0) * (account.decisions + 1)
+        return min(level.limit_nano, released) - account.spent_nano - account.reserved_nano
 
     def _book(self, scope: Scope, now: int, reservation: int, paid: int) -> None:
         if not reservation and not paid:
@@ -251,12 +254,10 @@ class MemoryStore:
             domain.arms = arms_from({name: str(value) for name, value in one.arms.items()}, one.recent)
             domain.counters = Counter({name: int(value) for name, value in one.arms.items() if name in COUNTERS})
             domain.version += 1
-        if restore.domains:
-            scope = restore.domains[0].scope
-            whole = self._accounts.setdefault(scope[:2], {})
-            for level, account in accounts_from({k: str(v) for k, v in restore.accounts.items()}).items():
-                held = whole.get(level, Account()).reserved_nano
-                whole[level] = replace(account, reserved_nano=held)
+        whole = self._accounts.setdefault((restore.tenant, restore.workspace), {})
+        for level, account in accounts_from({k: str(v) for k, v in restore.accounts.items()}).items():
+            held = whole.get(level, Account()).reserved_nano
+            whole[level] = replace(account, reserved_nano=held)
         return t.Restored()
 
 

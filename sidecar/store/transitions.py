@@ -37,12 +37,16 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An arm to execute if at least `threshold_nano` is available; None if nothing need be."""
+    """An arm to execute if at least `threshold_nano` is available; None if nothing need be.
+
+    What is available is what the pace released so far, or with `unpaced` all that is left of the limit.
+    """
 
     threshold_nano: int | None
     arm: str
     ceiling_nano: int
     answer: str
+    unpaced: bool = False
 
 
 # --- recommend
@@ -236,6 +240,8 @@ class Restoration:
 class Restore:
     """Replace some domains of one workspace, and set fields of its accounts."""
 
+    tenant: str
+    workspace: str
     domains: tuple[Restoration, ...]
     accounts: Mapping[str, str | int]
 

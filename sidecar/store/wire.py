@@ -11,7 +11,7 @@ from sidecar.model.view import DomainView, WorkspaceView
 from sidecar.store import transitions as t
 from sidecar.store.codes import Code
 from sidecar.store.fields import accounts_from, average_from, domains_from, view_from
-from sidecar.store.keys import domain_keys
+from sidecar.store.keys import domain_keys, workspace_key
 
 
 class Call(NamedTuple):
@@ -36,8 +36,9 @@ def call_for(prefix: str, transition: t.Transition) -> Call:
         case t.SetMode(scope, mode, reason, settings_json):
             return Call("set_mode", domain_keys(prefix, scope), (scope.domain, mode, reason, settings_json))
         case t.Restore():
-            keys = list(chain.from_iterable(domain_keys(prefix, one.scope) for one in transition.domains))
-            return Call("restore", keys, _restore(transition))
+            whole = workspace_key(prefix, transition.tenant, transition.workspace)
+            keys = chain.from_iterable(domain_keys(prefix, one.scope) for one in transition.domains)
+            return Call("restore", [whole, *keys], _restore(transition))
         case t.Read():
             raise TypeError("a workspace is read by read_call")
 
@@ -62,8 +63,12 @@ def _level(level: t.Level) -> tuple[str | int, str, str | int]:
 
 def _issue(issue: t.Issue) -> tuple[str | int, ...]:
     offers = chain.from_iterable(
-        (_optional(offer.threshold_nano), offer.arm, offer.ceiling_nano, offer.answer) for offer in issue.offers
-    )
+        (
+            _optional(offer.threshold_nano), "limit" if offer.unpaced else "pace",
+            offer.arm, offer.ceiling_nano, offer.answer,
+        )
+        for offer in issue.offers
+    )  # fmt: skip
     return (
         issue.scope.domain, issue.decision_id, issue.known_version, issue.known_revision, issue.freshness,
         issue.reward_deadline_ms, _optional(issue.default_reward_micro), *_shape(issue.shape),

@@ -99,3 +99,14 @@ def test_ceilings_in_order_of_precedence() -> None:
     candidates = [Candidate("asked", 7), *(Candidate(arm.name) for arm in arms[1:])]
 
     assert cost_ceilings(candidates, arms, settings) == [7, 500_000_000, 30, 0]
+
+
+def test_the_pace_alone_does_not_make_overrun() -> None:
+    """Where only the pace forbids the cheapest, it is reserved from the rest of the limit."""
+    cases = affordable_cases([1, 0], [5, 7], ["a", "b"], limited=True, refuse=False, paced=True)
+
+    assert [(case.threshold_nano, case.unpaced, case.ceiling_nano) for case in cases[:3]] == [
+        (None, False, 0),
+        (5, True, 5),
+        (5, False, 5),
+    ]

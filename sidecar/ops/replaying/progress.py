@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -58,11 +59,11 @@ class _Tally:
         self.seen = 0
         self.total = 0.0
         self.spent_usd = 0.0
-        self.recent: list[float] = []
+        self.recent: deque[float] = deque(maxlen=_RECENT)
 
     def add(self, reward: float, cost_usd: float) -> None:
         """Count one decision."""
         self.seen += 1
         self.total += reward
         self.spent_usd += cost_usd
-        self.recent = [*self.recent[1 - _RECENT :], reward]
+        self.recent.append(reward)

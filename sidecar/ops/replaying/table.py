@@ -18,8 +18,10 @@ def show(done: Replayed, figures: Figures, console: Console) -> None:
     console.print(chart(done), markup=False, highlight=False, soft_wrap=True)
     console.print()
     console.print(_title(done, figures), markup=False, highlight=False, soft_wrap=True)
-    console.print(_comparison(done, figures))
-    console.print(_arms(done, figures))
+    for table in (_comparison(done, figures), _arms(done, figures)):
+        console.print()
+        console.print(table)
+    console.print()
     for line in _remarks(done, figures):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -31,16 +33,17 @@ def _title(done: Replayed, figures: Figures) -> str:
 
 def _comparison(done: Replayed, figures: Figures) -> Table:
     measures, budget = done.measures, figures["budget_usd"]
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("")
-    for heading in ("mean reward", "regret to best fixed", "to oracle", "cost", "" if budget is None else "of budget"):
+    table = Table(box=SIMPLE_HEAD, show_edge=False)
+    table.add_column("", no_wrap=True)
+    share = "" if budget is None else "of\nbudget"
+    for heading in ("mean\nreward", "regret to\nbest fixed", "regret to\noracle", "\ncost", share):
         table.add_column(heading, justify="right")
     rewards = [one["mean_reward"] for one in figures["shuffles"]]
     spread = f" ± {stdev(rewards):.4f}" if len(rewards) > 1 else ""
     lines = [
         (done.plan.policy, figures["mean_reward"], spread, figures["spent_usd"]),
         ("baseline", measures.baseline.reward, "", figures["baseline_cost_usd"]),
-        ("best fixed arm", measures.best_fixed.reward, "", figures["best_fixed_cost_usd"]),
+        ("best fixed", measures.best_fixed.reward, "", figures["best_fixed_cost_usd"]),
         ("oracle", measures.oracle.reward, "", figures["oracle_cost_usd"]),
     ]
     for name, reward, around, cost in lines:
@@ -50,15 +53,15 @@ def _comparison(done: Replayed, figures: Figures) -> Table:
             f"{measures.best_fixed.reward - reward:.4f}",
             f"{measures.oracle.reward - reward:.4f}",
             _usd(cost),
-            "" if budget is None or cost is None else f"{cost / budget:.1%}",
+            "" if budget is None or cost is None else f"{cost / budget:.0%}",
         )
     return table
 
 
 def _arms(done: Replayed, figures: Figures) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column("arm", overflow="fold")
-    for heading in ("", "share", "reward if always used", "cost of 1,000"):
+    table = Table(box=SIMPLE_HEAD, show_edge=False)
+    table.add_column("\narm", overflow="fold")
+    for heading in ("", "\nshare", "reward\nalone", "cost of\n1,000"):
         table.add_column(heading, justify="right")
     alone = {fixed.name: fixed for fixed in done.measures.arms}
     for arm in dict.fromkeys([*alone, *figures["arm_shares"]]):

@@ -13,8 +13,9 @@
 --       11 domain limit in nano-dollars or ''  12 its window  13 its pace in nano-dollars a decision or ''
 --       14 workspace limit or ''  15 its window  16 its pace or ''
 --       17 in shadow the arm that the policy would have executed, else ''
---       18 and more, four for each offer, dearest first: least money that must be available (or '' if none need
---          be), arm, ceiling in nano-dollars, answer (opaque)
+--       18 and more, five for each offer, dearest first: least money that must be available (or '' if none need
+--          be), whether the limit counts as paced or as a whole ('pace' or 'limit'), arm, ceiling in nano-dollars,
+--          answer (opaque)
 -- Returns {ISSUED, number of the offer from 1, deadline_ms, version, view or nil}
 --         {REPLAYED, answer, deadline_ms}   {STALE, view}   {REFUSED, now_ms}
 --
@@ -45,15 +46,18 @@ sweep(keys, now, 16, shape)
 
 local domain = account(keys.workspace, keys.level, ARGV[12], now)
 local workspace = account(keys.workspace, 'workspace', ARGV[15], now)
-local money = math.min(available(domain, ARGV[11], ARGV[13]), available(workspace, ARGV[14], ARGV[16]))
+local money = {
+  pace = math.min(available(domain, ARGV[11], ARGV[13]), available(workspace, ARGV[14], ARGV[16])),
+  limit = math.min(available(domain, ARGV[11], ''), available(workspace, ARGV[14], '')),
+}
 
-for at = 18, #ARGV, 4 do
-  if ARGV[at] == '' or tonumber(ARGV[at]) <= money then
-    local arm, ceiling = ARGV[at + 1], ARGV[at + 2]
+for at = 18, #ARGV, 5 do
+  if ARGV[at] == '' or tonumber(ARGV[at]) <= money[ARGV[at + 1]] then
+    local arm, ceiling = ARGV[at + 2], ARGV[at + 3]
     local deadline = int(now + tonumber(ARGV[6]))
     reserve(keys.workspace, domain, tonumber(ceiling))
     reserve(keys.workspace, workspace, tonumber(ceiling))
-    redis.call('HSET', keys.pending, id, table.concat({ deadline, ceiling, ARGV[7], arm, ARGV[at + 3], '' }, '\t'))
+    redis.call('HSET', keys.pending, id, table.concat({ deadline, ceiling, ARGV[7], arm, ARGV[at + 4], '' }, '\t'))
     redis.call('ZADD', keys.due, deadline, id)
     redis.call('HINCRBY', keys.arms, 'decisions', 1)
     redis.call('HINCRBY', keys.arms, 'pulls:' .. arm, 1)
@@ -64,7 +68,7 @@ for at = 18, #ARGV, 4 do
     end
     version = redis.call('HGET', keys.arms, 'version')
     local newer = ARGV[5] ~= 'any' and version ~= ARGV[3]
-    return { ISSUED, (at - 14) / 4, deadline, version, newer and view(keys, now) or false }
+    return { ISSUED, (at - 13) / 5, deadline, version, newer and view(keys, now) or false }
   end
 end
 

@@ -1,7 +1,7 @@
 #!lua
 -- restore: replaces the statistics of some domains, and raises accounts to what was spent, if nothing changed.
 --
--- KEYS  for each domain seven: arms, recent, pending, due, settled, gate, workspace   (one hash tag)
+-- KEYS  1 workspace, then for each domain seven: arms, recent, pending, due, settled, gate, workspace   (one hash tag)
 -- ARGV  1 how many domains
 --       2 how many account fields, then that many pairs: field of the workspace hash, value
 --       then for each domain: name, expected version, how many arms fields, the pairs, how many recent fields, the pairs
@@ -25,7 +25,7 @@ end
 local money, money_count = pairs_from_argv()
 local domains = {}
 for number = 1, tonumber(ARGV[1]) do
-  local keys = { unpack(KEYS, 7 * number - 6, 7 * number) }
+  local keys = { unpack(KEYS, 7 * number - 5, 7 * number + 1) }
   local one = { name = ARGV[at], keys = domain_keys(keys, ARGV[at]), expected = ARGV[at + 1] }
   at = at + 2
   one.arms, one.arms_count = pairs_from_argv()
@@ -35,7 +35,7 @@ for number = 1, tonumber(ARGV[1]) do
 end
 
 local now = now_ms()
-put(KEYS[7], money, money_count)
+put(KEYS[1], money, money_count)
 for _, one in ipairs(domains) do
   local keys = one.keys
   found(keys, one.name, now)
