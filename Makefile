@@ -24,7 +24,7 @@ check: $(DEVELOPMENT) ## lint, types, import contracts, protobuf: what CI checks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	cd clients/python && ../../$(BIN)/mypy
+	cd clients/python && ../../$(BIN)/mypy -p learning_client
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 	cd proto && ../$(BIN)/buf lint
