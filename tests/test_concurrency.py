@@ -164,13 +164,9 @@ class Run:
     refused: int = 0
     replayed: int = 0
     called: int = 0
+    told_applied: int = 0
     samples: list[tuple[int, dict[str, WorkspaceView]]] = field(default_factory=list)
     end: dict[str, WorkspaceView] = field(default_factory=dict)
-
-    @property
-    def applied(self) -> int:
-        """How many reports were answered APPLIED so far."""
-        return sum(story.answers[pb.REWARD_OUTCOME_APPLIED] for story in self.stories)
 
     def of(self, workspace: str, domain: str | None = None) -> list[Story]:
         """The decisions of a workspace, or of one domain."""
@@ -270,6 +266,7 @@ class Client:
         )
         answer: pb.RewardResponse = await self._any().Reward(request)
         story.answers[answer.outcome] += 1
+        self._run.told_applied += answer.outcome == pb.REWARD_OUTCOME_APPLIED
         return answer.outcome
 
     async def _release(self, story: Story) -> None:
@@ -300,7 +297,7 @@ async def watch(store: RedisStore, run: Run) -> None:
     for number in range(SAMPLES):
         while run.called < (DECISIONS + REFUSABLE) * number // SAMPLES:  # noqa: ASYNC110 - a number to reach, not an event
             await asyncio.sleep(0.002)
-        told = run.applied
+        told = run.told_applied
         run.samples.append((told, {name: await state(store, name) for name in (STRICT, LOOSE)}))
 
 

@@ -16,7 +16,7 @@ from sidecar.model.decision import Ask, Candidate
 from sidecar.model.names import Scope, valid_decision_id, valid_name, valid_scope
 from sidecar.model.signals import Signals
 from sidecar.model.units import (
-    LIMIT_USD_MAX,
+    COST_USD_MAX,
     MICRO,
     NANO,
     bounded,
@@ -76,9 +76,9 @@ def test_numbers_are_bounded(value: float) -> None:
         bounded("x", value, 0, 1)
 
 
-@given(nano=st.integers(0, int(LIMIT_USD_MAX) * NANO))
+@given(nano=st.integers(0, int(COST_USD_MAX) * NANO))
 def test_money_survives_the_way_through_dollars(nano: int) -> None:
-    """An amount in whole nano-dollars is the same after it was dollars."""
+    """A cost in whole nano-dollars is the same after it was dollars, up to the largest that is allowed."""
     assert nano_usd(usd(nano)) == nano_usd_ceiling(usd(nano)) == nano
 
 
