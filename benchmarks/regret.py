@@ -6,13 +6,17 @@ every reward. Each mean is compared with its reference; the distance is stated i
 errors, and one beyond 3 makes the exit status 1. With right policies and fresh seeds that would happen in about
 6 % of whole tables (24 comparisons); with the fixed seeds it happens always or never.
 
-    python benchmarks/regret.py                 # the whole table, about eight minutes on two cores
+    python benchmarks/regret.py                 # the whole table, 15 to 20 minutes of processor time
     python benchmarks/regret.py --quick         # two settings, few runs
     python benchmarks/regret.py --mabwiser      # against the library MABWiser on two settings instead
 
 The reference was simulated apart from this code: 1,000 runs each, vectorised, Thompson sampling by beta
 draws. Its epsilon-greedy and UCB pull every arm once before anything else, which for epsilon-greedy is
 declared by `prior_weight=0`; a prior of one observation at 0.5 is another policy and differs measurably.
+
+Power: with the default runs, 3 combined standard errors are 1 to 10 % of the mean for UCB, 3 to 25 % for
+epsilon-greedy, and 10 to 15 % for Thompson sampling, more where one of its rare bad runs is drawn: on SMPy-9, one run
+in 500 loses more than 150 (the mean is 42), because a bad start made the best arm look third best.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from sidecar.v1.learning_pb2_grpc import LearningStub
 
 # A busy machine is not a bug; what an example takes is not asserted. Run with HYPOTHESIS_PROFILE=thorough for more.
 hypothesis.settings.register_profile("usual", deadline=None)
-hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 _START_S = 30.0

@@ -194,7 +194,9 @@ class Client:
             waiting += [story for story in made if story]
             self._rng.shuffle(waiting)
             now = time.time()
-            for story in [one for one in waiting if one.due_s <= now]:
+            ready = [one for one in waiting if one.due_s <= now]
+            await self._report_together([one for one in ready if one.fate is Fate.REWARDED])
+            for story in ready:
                 await self._finish(story)
             waiting = [one for one in waiting if one.due_s > now]
         for story in waiting:
@@ -229,8 +231,6 @@ class Client:
 
     async def _finish(self, story: Story) -> None:
         match story.fate:
-            case Fate.REWARDED:
-                await self._report(story)
             case Fate.REWARDED_THRICE:
                 await asyncio.gather(*(self._report(story) for _ in range(3)))
             case Fate.REWARDED_IN_PARTS:
@@ -250,24 +250,28 @@ class Client:
             case Fate.LATE_TWICE:
                 await self._report(story)
                 await self._report(story)
-            case Fate.FORGOTTEN:
-                pass
+            case Fate.REWARDED | Fate.FORGOTTEN:
+                pass  # reported together with others, or never
 
     async def _report(self, story: Story) -> None:
         await self._send(story, self._signals(story))
 
+    async def _report_together(self, stories: Sequence[Story]) -> None:
+        if stories:
+            requests = [_reward_request(story, self._signals(story)) for story in stories]
+            answer: pb.RewardBatchResponse = await self._any().RewardBatch(pb.RewardBatchRequest(requests=requests))
+            for story, result in zip(stories, answer.results, strict=True):
+                self._note(story, result.response.outcome)
+
     async def _send(self, story: Story, signals: pb.Signals, *, more_to_come: bool = False) -> int:
-        request = pb.RewardRequest(
-            workspace=story.workspace,
-            domain=story.domain,
-            decision_id=story.answer.decision_id,
-            signals=signals,
-            more_to_come=more_to_come,
-        )
+        request = _reward_request(story, signals, more_to_come=more_to_come)
         answer: pb.RewardResponse = await self._any().Reward(request)
-        story.answers[answer.outcome] += 1
-        self._run.told_applied += answer.outcome == pb.REWARD_OUTCOME_APPLIED
+        self._note(story, answer.outcome)
         return answer.outcome
+
+    def _note(self, story: Story, outcome: int) -> None:
+        story.answers[outcome] += 1
+        self._run.told_applied += outcome == pb.REWARD_OUTCOME_APPLIED
 
     async def _release(self, story: Story) -> None:
         request = pb.ReleaseRequest(
@@ -281,6 +285,16 @@ class Client:
 
     def _any(self) -> LearningStub:
         return self._rng.choice(self._stubs)
+
+
+def _reward_request(story: Story, signals: pb.Signals, *, more_to_come: bool = False) -> pb.RewardRequest:
+    return pb.RewardRequest(
+        workspace=story.workspace,
+        domain=story.domain,
+        decision_id=story.answer.decision_id,
+        signals=signals,
+        more_to_come=more_to_come,
+    )
 
 
 def places() -> list[list[tuple[str, str]]]:
