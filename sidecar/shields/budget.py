@@ -80,14 +80,15 @@ def affordable_cases(
     if not limited:
         return [Affordable(None, order[0], tuple(order), ceilings[order[0]], ())]
     cases = []
+    cheapest = min(range(len(ceilings)), key=ceilings.__getitem__)
+    anyway = ShieldAction(Shield.BUDGET, ShieldEffect.CHEAPEST_ANYWAY, names[cheapest])
     if not refuse:
-        cheapest = min(range(len(ceilings)), key=ceilings.__getitem__)
-        anyway = ShieldAction(Shield.BUDGET, ShieldEffect.CHEAPEST_ANYWAY, names[cheapest])
         # Nothing is left to reserve from; all that it costs is booked as overrun.
         cases.append(Affordable(None, cheapest, (), 0, (anyway,)))
-        if paced:
-            least = ceilings[cheapest]
-            cases.append(Affordable(least, cheapest, (), least, (anyway,), unpaced=True))
+    if paced:
+        # A pace spreads decisions, it does not end them: one that is refused would release nothing for the next.
+        least = ceilings[cheapest]
+        cases.append(Affordable(least, cheapest, (), least, (anyway,), unpaced=True))
     rank = {index: at for at, index in enumerate(order)}
     first = len(order)
     by_ceiling = sorted(range(len(ceilings)), key=ceilings.__getitem__)

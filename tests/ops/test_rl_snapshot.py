@@ -49,7 +49,7 @@ def test_dump_then_restore_elsewhere(learned: str, workspace: str, tmp_path: Pat
     there = ("restore", "--tenant", "t", "--workspace", workspace, "--input", file, "--json")
     first, again = (json.loads(rl_snapshot(learned, *there).stdout) for _ in range(2))
 
-    assert json.loads(dumped.stdout)["domains"] == {"prompt": 2, "route": 2}
+    assert json.loads(dumped.stdout)["domains"].keys() == {"prompt", "route"}
     assert {one["action"] for one in first["domains"]} == {"RESTORE_ACTION_RESTORED"}
     assert {one["action"] for one in again["domains"]} == {"RESTORE_ACTION_UNCHANGED"}
 

@@ -110,3 +110,9 @@ def test_the_pace_alone_does_not_make_overrun() -> None:
         (5, True, 5),
         (5, False, 5),
     ]
+
+
+def test_the_pace_alone_does_not_refuse() -> None:
+    """A refused decision releases no money, so a pace below the cheapest ceiling would refuse for ever."""
+    cases = affordable_cases([0], [5], ["a"], limited=True, refuse=True, paced=True)
+    assert [(case.threshold_nano, case.unpaced) for case in cases] == [(5, True), (5, False)]
