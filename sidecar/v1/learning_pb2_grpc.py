@@ -149,7 +149,8 @@ class LearningServicer:
 
     def SetMode(self, request, context):
         """Sets the mode of one domain, and optionally lays settings over its configured ones, for every
-        sidecar that shares the store. Effective with the next Recommend of each of them.
+        sidecar that shares the store. Effective with the next Recommend of each of them, and within a second where
+        the domain was off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
