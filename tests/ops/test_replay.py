@@ -231,6 +231,8 @@ def test_ctrl_c_leaves_nothing_behind(log: Path, short_dir: Path) -> None:
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=30)
 
-    assert said == "interrupted\n"
+    # gRPC's core may add a line of its own about the connection that ends.
+    assert said.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in said
     assert run.returncode == 130
     assert list(short_dir.glob("learning-*")) == []
