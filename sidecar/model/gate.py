@@ -1,0 +1,103 @@
+"""What is known of a domain's gate: the phase it is in, what was summed up in it, and what happened before.
+
+All of it is integers, as the store keeps it: nano-nats of evidence, micro-units of reward, parts per million of shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sidecar.model.mode import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The constants of a phase. They never change while it lasts: the proof needs that.
+
+    `share_ppm` is q, the probability that a disagreement executes the proposal; 0 in shadow. `mean_micro` is m, the
+    control variate. `alpha_ppm` is the error that all attempts share; `loss_max_micro` is what this phase may lose, in
+    micro-units of reward. `missing` is the rule for rewards that never come: zero, worst or neutral.
+    `missing_ppm` is the baseline's share of missing rewards. `safety_margin_micro` is None when safety is not
+    compared; else it is how much worse it may get, and `safety_mean_micro` the baseline's mean.
+    """
+
+    share_ppm: int = 0
+    mean_micro: int = 500_000
+    alpha_ppm: int = 50_000
+    loss_max_micro: int = 0
+    missing: str = "zero"
+    missing_ppm: int = 0
+    safety_margin_micro: int | None = None
+    safety_mean_micro: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One epoch: decisions in a row, of which `open` still wait for their reward.
+
+    It takes no more decisions once it has `full_at` of them, or at `ends_at_ms`. `sums` are of all its decisions;
+    one that is open counts in them as if its reward never came.
+    """
+
+    number: int
+    open: int
+    count: int
+    full_at: int
+    ends_at_ms: int
+    sums: tuple[int, ...]
+
+    def settled(self, newest: int, now_ms: int) -> bool:
+        """Whether it takes no more decisions and waits for no reward; `newest` is the newest epoch's number."""
+        ended = self.number < newest or self.count >= self.full_at or now_ms >= self.ends_at_ms
+        return ended and self.open == 0 and self.count > 0
+
+
+@dataclass(frozen=True, slots=True)
+class GateEvent:
+    """One change of stage: when, from where to where, in which attempt, why, and what the evidence was."""
+
+    at_unix_ms: int
+    before: Mode
+    after: Mode
+    attempt: int
+    reason: str
+    decisions: int = 0
+    checkpoint_restored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """Where a domain stands on the ladder shadow, canary, live, and what the present phase has summed up.
+
+    A phase is named by the control's revision: whatever starts a new phase raises it. `epoch` is the number of the
+    newest epoch, `folded` of the last one whose sums are in `totals`. `detector` is log R for each bet, in nano-nats;
+    empty before the first epoch of a live phase. `allowance_micro` is how much the phase may still lose as of `folded`, None
+    when nothing bounds it; `unfolded_ppm` is what decisions that are not folded yet hold of it, each as a total loss.
+    `granted_micro` adds up the allowances of all phases so far. `subject` names what is compared (reward and policy).
+    """
+
+    stage: Mode = Mode.SHADOW
+    attempt: int = 1
+    terms: Terms = Terms()
+    salt: str = ""
+    epoch: int = 1
+    folded: int = 0
+    unfolded_ppm: int = 0
+    allowance_micro: int | None = None
+    totals: tuple[int, ...] = ()
+    detector: tuple[int, ...] = ()
+    cells: Mapping[int, Cell] = field(default_factory=dict)
+    promotions: int = 0
+    rollbacks: int = 0
+    granted_micro: int = 0
+    checkpoint_at_ms: int = 0
+    subject: str = ""
+    subject_before: str = ""
+    began_at_ms: int = 0
+    events: tuple[GateEvent, ...] = ()
+
+    def settled_cell(self, now_ms: int) -> Cell | None:
+        """The next epoch to fold, if every reward of it is in or overdue."""
+        cell = self.cells.get(self.folded + 1)
+        return cell if cell is not None and cell.settled(self.epoch, now_ms) else None
