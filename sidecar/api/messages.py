@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from google.protobuf.json_format import MessageToDict
 
 from sidecar.engine.flows import ReleaseOutcome, RewardOutcome, Settled
+from sidecar.engine.gating import ModeChanged
 from sidecar.engine.workspace import DomainRestore, RestoreAction
 from sidecar.errors import InvalidInput
 from sidecar.features.context import numeric_context
@@ -168,6 +169,7 @@ def decision_message(decision: Decision) -> pb.RecommendResponse:
         policy=decision.policy,
         statistics_version=decision.statistics_version,
         reserved_usd=usd(decision.reserved_nano),
+        sampled=decision.sampled,
     )
 
 
@@ -186,6 +188,16 @@ def settled_message(settled: Settled) -> pb.RewardResponse:
     if result is not None:
         message.reward = result.reward
     return message
+
+
+def mode_changed_message(done: ModeChanged) -> pb.SetModeResponse:
+    """What a change of mode did."""
+    return pb.SetModeResponse(
+        mode=MODES[done.now],  # type: ignore[arg-type]  # an enum's number
+        previous_mode=MODES[done.before],  # type: ignore[arg-type]  # an enum's number
+        revision=done.revision,
+        checkpoint_reinstated=done.reinstated,
+    )
 
 
 def restore_message(done: list[DomainRestore], *, dry_run: bool) -> pb.RestoreResponse:

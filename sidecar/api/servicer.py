@@ -12,6 +12,7 @@ import grpc
 from sidecar import __version__
 from sidecar.api import messages, status_messages
 from sidecar.api.statuses import status_of
+from sidecar.engine.gating import ModeChange
 from sidecar.engine.service import LearningService
 from sidecar.engine.snapshot import to_json
 from sidecar.engine.workspace import RestoreOptions
@@ -130,14 +131,16 @@ class Servicer(LearningServicer):
         scope = messages.scope_from(request)
         mode = messages.mode_from(request.mode)
         settings = messages.settings_from(request)
-        done, before = await self._service.set_mode(scope, mode, request.reason, settings)
-        change = f"{before} -> {mode}" + (f" ({request.reason})" if request.reason else "")
-        self._observe(Administered(scope, "set_mode", change))
-        return pb.SetModeResponse(
-            mode=messages.MODES[mode],  # type: ignore[arg-type]  # an enum's number
-            previous_mode=messages.MODES[before],  # type: ignore[arg-type]  # an enum's number
-            revision=done.revision,
+        change = ModeChange(
+            mode,
+            request.reason,
+            reset_attempts=request.reset_attempts,
+            reinstate_checkpoint=request.reinstate_checkpoint,
         )
+        done = await self._service.set_mode(scope, change, settings)
+        asked = f"{done.before} -> {mode}" + (f" ({request.reason})" if request.reason else "")
+        self._observe(Administered(scope, "set_mode", asked))
+        return messages.mode_changed_message(done)
 
     # --------------------------------------------------------------------------------------------
 

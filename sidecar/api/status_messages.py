@@ -7,9 +7,12 @@ import math
 from sidecar.api.messages import MODES
 from sidecar.engine.learner import Learner
 from sidecar.features.averages import upper_estimate
+from sidecar.gate.coin import PPM
+from sidecar.gate.outlook import outlook
 from sidecar.model.arm import Arm
+from sidecar.model.gate import GateEvent
 from sidecar.model.mode import Mode
-from sidecar.model.units import usd
+from sidecar.model.units import MICRO, usd
 from sidecar.model.view import Account, DomainView
 from sidecar.model.window import window_id
 from sidecar.settings.domain import BudgetSettings, DomainSettings
@@ -41,7 +44,67 @@ def domain_status(learner: Learner, mode: Mode, view: DomainView, account: Accou
         shadowed=counters.get("shadowed", 0),
         agreed=counters.get("agreed", 0),
         budget=budget_status(f"domain/{learner.scope.domain}", settings.budget, account, view.now_ms),
+        gate=gate_status(learner, mode),
+        agreement_rate=_rate(counters.get("agreed", 0), counters.get("shadowed", 0)),
+        missing_rate=_rate(counters.get("expired", 0), counters.get("expired", 0) + counters.get("applied", 0)),
+        delay_mean_ms=view.delay.mean,
+        delay_high_ms=max(view.delay.recent, default=0),
     )
+
+
+def gate_status(learner: Learner, mode: Mode) -> pb.GateStatus:
+    """How far the gate lets the policy act; `mode` is the one in force here."""
+    state, asked = learner.view.gate, Mode.OFF if mode is Mode.OFF else learner.asked
+    seen = outlook(state, asked, learner.circumstances())
+    tallies = seen.tallies
+    return pb.GateStatus(
+        stage=MODES[state.stage],  # type: ignore[arg-type]  # an enum's number
+        pinned=asked is not Mode.GATED,
+        attempt=state.attempt,
+        share=state.terms.share_ppm / PPM,
+        decisions=tallies.decisions,
+        exposures=tallies.exposed,
+        unfolded=seen.unfolded,
+        evidence=seen.evidence,
+        evidence_needed=seen.evidence_needed,
+        improvement=seen.improvement,
+        improvement_low=seen.improvement_low,
+        confidence=seen.confidence,
+        baseline_mean=state.terms.mean_micro / MICRO if state.terms.share_ppm else 0.0,
+        exposed_mean=_rate(tallies.exposed_micro / MICRO, tallies.exposed - tallies.exposed_missing),
+        held_mean=_rate(tallies.held_micro / MICRO, tallies.held - tallies.held_missing),
+        exposed_missing_rate=_rate(tallies.exposed_missing, tallies.exposed),
+        held_missing_rate=_rate(tallies.held_missing, tallies.held),
+        loss_allowance=state.terms.loss_max_micro / MICRO,
+        loss_allowance_granted=state.granted_micro / MICRO,
+        alarm=seen.alarm,
+        alarm_at=learner.settings.gate.false_alarm_epochs,
+        promotions=state.promotions,
+        rollbacks=state.rollbacks,
+        checkpoint_at_unix_ms=state.checkpoint_at_ms,
+        next=seen.next,
+        events=[gate_event(event) for event in state.events],
+        safety_evidence=seen.safety_evidence,
+        missing_evidence=seen.missing_evidence,
+        loss_allowance_left=seen.allowance_left,
+    )
+
+
+def gate_event(event: GateEvent) -> pb.GateEvent:
+    """One change of stage."""
+    return pb.GateEvent(
+        at_unix_ms=event.at_unix_ms,
+        before=MODES[event.before],  # type: ignore[arg-type]  # an enum's number
+        after=MODES[event.after],  # type: ignore[arg-type]  # an enum's number
+        attempt=event.attempt,
+        reason=event.reason,
+        decisions=event.decisions,
+        checkpoint_restored=event.checkpoint_restored,
+    )
+
+
+def _rate(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
 
 
 def arm_status(arm: Arm, settings: DomainSettings, pulls: int) -> pb.ArmStatus:

@@ -1,69 +1,24 @@
-"""Recommend, reward and release as conversations with a store, whichever it is.
-
-Each flow is a generator: it yields a transition and is sent the store's reply, until it returns its result.
-The same flow thus runs over a store in memory (`run`) and over one that has to be waited for (`run_async`),
-and there is one text of it.
-"""
+"""Recommend, reward and release as flows."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol, TypeVar
 
 import msgspec
 
+from sidecar.engine.flow import Flow, view_of
+from sidecar.engine.gating import fold
 from sidecar.engine.learner import Learner
 from sidecar.errors import StoreMisbehaved
 from sidecar.model.decision import Ask, Decision, Shield, ShieldAction, ShieldEffect, Source
 from sidecar.model.mode import Mode
 from sidecar.model.signals import RewardResult, Signals
-from sidecar.model.view import DomainView, WorkspaceView
 from sidecar.store import transitions as t
-
-T = TypeVar("T")
-Flow = Generator[t.Transition, t.Reply, T]
 
 _ATTEMPTS = 5
 _CONTROL_AGE_MS_MAX = 1000.0
 _NEVER_COLLECTED = "?"
-
-
-class SyncStore(Protocol):
-    """A store that answers at once."""
-
-    def apply(self, transition: t.Transition) -> t.Reply:
-        """Apply one transition atomically."""
-
-
-class AsyncStore(Protocol):
-    """A store that has to be waited for."""
-
-    async def apply(self, transition: t.Transition) -> t.Reply:
-        """Apply one transition atomically."""
-
-
-def run(flow: Flow[T], store: SyncStore) -> T:
-    """Carry a flow through."""
-    try:
-        transition = next(flow)
-        while True:
-            transition = flow.send(store.apply(transition))
-    except StopIteration as done:
-        result: T = done.value
-        return result
-
-
-async def run_async(flow: Flow[T], store: AsyncStore) -> T:
-    """Carry a flow through, waiting for each reply."""
-    try:
-        transition = next(flow)
-        while True:
-            transition = flow.send(await store.apply(transition))
-    except StopIteration as done:
-        result: T = done.value
-        return result
 
 
 class RewardOutcome(StrEnum):
@@ -109,7 +64,7 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
         if learner.mode is Mode.OFF:
             if learner.age_ms() < _CONTROL_AGE_MS_MAX:
                 return baseline(ask, Mode.OFF, Source.BASELINE)
-            learner.refresh((yield from _view(learner)))
+            learner.refresh((yield from view_of(learner.scope)))
             settled = True
             continue
         issue, decisions = learner.plan(ask, settled=settled)
@@ -129,14 +84,6 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
             case _:
                 break
     raise StoreMisbehaved("recommend", "the state keeps changing")
-
-
-def _view(learner: Learner) -> Flow[DomainView]:
-    scope = learner.scope
-    whole = yield t.Read(scope.tenant, scope.workspace)
-    if not isinstance(whole, WorkspaceView):
-        raise StoreMisbehaved("read", whole)
-    return whole.domains.get(scope.domain, DomainView())
 
 
 def _refused(cheapest: Decision) -> Decision:
@@ -171,10 +118,15 @@ def reward(learner: Learner, decision_id: str, signals: Signals, *, final: bool)
             latency_us=report.latency_us,
             signals_json=report.signals_json,
             shape=learner.shape,
+            phase=learner.view.control.revision,
+            **learner.evidence(report),
         )
         match reply:
             case t.Applied():
                 learner.applied(reply, report)
+                if reply.view is not None:
+                    learner.refresh(reply.view)
+                    yield from fold(learner)
                 return Settled(RewardOutcome.APPLIED, report.result, reply.arm)
             case t.Collected():
                 return Settled(RewardOutcome.COLLECTED, report.result)
@@ -186,6 +138,8 @@ def reward(learner: Learner, decision_id: str, signals: Signals, *, final: bool)
                 return Settled(RewardOutcome.UNKNOWN)
             case t.Merge(found):
                 collected, probing = found, False
+            case t.Stale(view):
+                learner.refresh(view)
             case _:
                 break
     raise StoreMisbehaved("settle", "the state keeps changing")
@@ -207,16 +161,3 @@ def release(learner: Learner, decision_id: str) -> Flow[ReleaseOutcome]:
             return ReleaseOutcome.UNKNOWN
         case _:
             raise StoreMisbehaved("release", reply)
-
-
-def set_mode(learner: Learner, mode: Mode, reason: str, settings_json: str) -> Flow[t.ModeSet]:
-    """Set a domain's mode for every sidecar. The settings must have been validated.
-
-    Raises:
-        StoreMisbehaved: the reply is not one to this transition.
-    """
-    reply = yield t.SetMode(learner.scope, mode, reason, settings_json)
-    if not isinstance(reply, t.ModeSet):
-        raise StoreMisbehaved("set_mode", reply)
-    learner.refresh((yield from _view(learner)))
-    return reply

@@ -11,6 +11,7 @@ import msgspec
 
 from sidecar.clock import Clock, SystemClock
 from sidecar.engine import flows, workspace
+from sidecar.engine.flow import run
 from sidecar.engine.learner import Learner
 from sidecar.engine.snapshot import Snapshot, from_json, to_json
 from sidecar.errors import UnknownDomain
@@ -103,7 +104,7 @@ class LearningEngine:
             candidates=tuple(Candidate(valid_name(f"candidates[{i}]", arm)) for i, arm in enumerate(candidates)),
             context=numeric_context(context),
         )
-        return Recommendation(flows.run(flows.recommend(self._learner(domain), ask), self._store))
+        return Recommendation(run(flows.recommend(self._learner(domain), ask), self._store))
 
     def reward(
         self, domain: str, recommendation: Recommendation | str, *, more_to_come: bool = False, **signals: float
@@ -125,7 +126,7 @@ class LearningEngine:
         else:
             decision_id = recommendation
         flow = flows.reward(self._learner(domain), decision_id, Signals(**signals), final=not more_to_come)
-        return flows.run(flow, self._store)
+        return run(flow, self._store)
 
     def learn(
         self,
@@ -157,12 +158,12 @@ class LearningEngine:
     def release(self, domain: str, recommendation: Recommendation) -> flows.ReleaseOutcome:
         """Declare that the act never took place."""
         learner = self._learner(domain)
-        return flows.run(flows.release(learner, recommendation.decision.decision_id), self._store)
+        return run(flows.release(learner, recommendation.decision.decision_id), self._store)
 
     def status(self) -> WorkspaceView:
         """Everything that is known, by domain."""
         scope = valid_scope("", "", "any")
-        return flows.run(
+        return run(
             workspace.read(scope.tenant, scope.workspace, self._learner, self._learners.__contains__), self._store
         )
 
@@ -178,7 +179,7 @@ class LearningEngine:
             policies,
             self._clock.unix_ms(),
         )
-        taken: Snapshot = flows.run(flow, self._store)
+        taken: Snapshot = run(flow, self._store)
         plain: dict[str, Any] = msgspec.json.decode(to_json(taken))
         return plain
 
@@ -194,7 +195,7 @@ class LearningEngine:
         scope = valid_scope("", "", "any")
         options = workspace.RestoreOptions(frozenset(policies), dry_run=dry_run, reseed=reseed)
         flow = workspace.restore(scope.tenant, scope.workspace, self._learner, self._learners.keys(), document, options)
-        return flows.run(flow, self._store)
+        return run(flow, self._store)
 
     def _learn(self, domain: str, configuration: Configuration, policy: Policy) -> None:
         self._learners[domain] = Learner(valid_scope("", "", domain), configuration, self._clock, policy)

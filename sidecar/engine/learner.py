@@ -7,19 +7,27 @@ them are kept as long as they may be (`posterior_refresh_ms`), since the exact p
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import chain
 from random import Random
 
 import msgspec
 
 from sidecar.clock import Clock
+from sidecar.engine.exposure import BASELINE, Exposure
 from sidecar.engine.preference import Odds, Tier, fixed, ranked
 from sidecar.errors import InvalidSettings
+from sidecar.gate.coin import PPM, toss
+from sidecar.gate.ladder import Circumstances
+from sidecar.gate.phase import Phase
+from sidecar.gate.prior import with_prior
 from sidecar.model.arm import Arm
 from sidecar.model.decision import Ask, Decision, ShieldAction, Source
-from sidecar.model.mode import Mode
+from sidecar.model.gate import GateEvent
+from sidecar.model.mode import STAGES, Mode
 from sidecar.model.names import Scope
 from sidecar.model.units import nano_usd, reward_micro
 from sidecar.model.view import DomainView
@@ -30,13 +38,33 @@ from sidecar.rewards.engine import RewardEngine
 from sidecar.rewards.pipe import Report, RewardPipe
 from sidecar.settings.domain import BudgetSettings, DomainSettings, PolicySettings
 from sidecar.settings.file import Configuration
-from sidecar.shields.budget import Affordable, affordable_cases, cost_ceilings
+from sidecar.shields.budget import Affordable, affordable_cases, cost_ceilings, stepped_over
 from sidecar.shields.latency import latency_shield
-from sidecar.store.transitions import Applied, Freshness, Issue, Issued, Level, Offer, Shape
+from sidecar.store.transitions import Applied, Freshness, Issue, Issued, Level, Offer, Sample, Shape
 
 _CHOICES_MAX = 256
+_EPOCHS_A_DEADLINE = 16
+_EPOCH_MS_LEAST = 1000
+
+Moved = Callable[[Scope, GateEvent], None]
+"""Told of every change of stage that this sidecar made."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A request with the names of its candidates, the policy's order among those that are fast enough, and why."""
+
+    ask: Ask
+    names: Sequence[str]
+    preferred: Sequence[int]
+    actions: tuple[ShieldAction, ...]
+
+    @property
+    def proposal(self) -> int | None:
+        """What the policy would execute; None when every candidate is too slow."""
+        return self.preferred[0] if self.preferred else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +84,45 @@ class Learner:
         configuration: what is declared.
         clock: for ages of what is remembered.
         policy: an instance to use instead of the declared policy.
+        moved: told when the gate moves.
     """
 
-    def __init__(self, scope: Scope, configuration: Configuration, clock: Clock, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        configuration: Configuration,
+        clock: Clock,
+        policy: Policy | None = None,
+        moved: Moved = lambda _scope, _event: None,
+    ) -> None:
         """Start with nothing known."""
         self.scope = scope
+        self.moved = moved
         self._configuration = configuration
         self._clock = clock
         self._given_policy = policy
         self._workspace_budget = configuration.workspace_budget(scope.tenant, scope.workspace)
         self._choices: dict[tuple[str, ...], _Remembered] = {}
+        self._phase = Phase(DomainView().gate.terms)
         self._policy_settings: PolicySettings | None = None
         self.view = DomainView()
         self._fetched_at: float | None = None
         self._configure(configuration.domain(scope.domain))
 
     @property
-    def mode(self) -> Mode:
-        """The mode in force: as set at run time, else as declared."""
+    def asked(self) -> Mode:
+        """The mode that was asked for: as set at run time, else as declared."""
         return Mode(self.view.control.mode) if self.view.control.mode else self.settings.mode
+
+    @property
+    def mode(self) -> Mode:
+        """The mode in force; of a gated domain the stage that it has reached."""
+        return self.view.gate.stage if self.asked is Mode.GATED else self.asked
+
+    @property
+    def sampling(self) -> bool:
+        """Whether decisions are evidence for the gate: unless another mode is pinned, or canary or live is."""
+        return self.asked in (Mode.GATED, Mode.CANARY, Mode.LIVE)
 
     def age_ms(self) -> float:
         """How old the view is, in milliseconds; infinite before the first."""
@@ -83,7 +131,8 @@ class Learner:
     def refresh(self, view: DomainView) -> None:
         """Take a newer view. A new revision brings its settings into force."""
         if view.control.revision != self.view.control.revision:
-            self._configure(self._laid_over(view))
+            self._configure(self.settings_under(view.control.settings_json))
+            self._phase = Phase(view.gate.terms)
         self.view = view
         self._fetched_at = self._clock.monotonic()
 
@@ -120,39 +169,80 @@ class Learner:
         arms = [self.view.arm(candidate.arm) for candidate in ask.candidates]
         tiers, learned, actions = self._tiers(ask, arms)
         orders = [ranked(tier, self.policy.rng) for tier in tiers]
-        proposal = next((order[0] for tier, order in zip(tiers, orders, strict=True) if tier is learned), None)
-        order = list(dict.fromkeys(chain.from_iterable(orders)))
+        preferred = next((order for tier, order in zip(tiers, orders, strict=True) if tier is learned), [])
+        drawn = _Drawn(ask, [arm.name for arm in arms], preferred, actions)
+        ceilings = cost_ceilings(ask.candidates, arms, self.settings)
         cases = affordable_cases(
-            order,
-            cost_ceilings(ask.candidates, arms, self.settings),
-            [arm.name for arm in arms],
+            list(dict.fromkeys(chain.from_iterable(orders))),
+            ceilings,
+            drawn.names,
             limited=any(budget.limit_usd is not None for budget in self._budgets),
             paced=any(budget.pace_usd_per_decision is not None for budget in self._budgets),
             refuse=any(b.limit_usd is not None and b.when_exhausted == "refuse" for b in self._budgets),
         )
+        exposure = self._exposure(ask, learned, preferred)
         odds, decided = Odds(tiers), []
         for case in cases:
             for index in case.added:
                 odds.allow(index)
+                if exposure:
+                    exposure.allow(index)
             # Without an affordable candidate the cheapest is certain.
             propensity = odds.of(case.chosen) if case.added else 1.0
-            decided.append(self._decision(ask, arms, proposal, actions, case, propensity))
+            decided.append((case, self._decision(drawn, case, propensity)))
+            if exposure and case.added:
+                decided += self._exposed(drawn, case, exposure, ceilings)
         decided.reverse()
-        return self._issue(ask, cases[::-1], decided, settled=settled), tuple(decided)
+        return self._issue(ask, decided, settled=settled), tuple(decision for _, decision in decided)
+
+    def evidence(self, report: Report) -> dict[str, tuple[int, ...]]:
+        """What a report adds to the gate's sums, should the decision have executed the baseline or the proposal."""
+        micro, safety = report.reward_micro, report.safety_micro
+        if micro is None:
+            return {"held": (), "exposed": ()}
+        return {
+            "held": self._phase.settled(micro, safety, exposed=False),
+            "exposed": self._phase.settled(micro, safety, exposed=True) if self._phase.bets else (),
+        }
+
+    def circumstances(self, settings: DomainSettings | None = None) -> Circumstances:
+        """What a step of the gate depends on; under other settings if they are about to be laid over."""
+        settings, revision = settings or self.settings, self.view.control.revision
+        seed = settings.gate.seed
+        salt = secrets.token_hex(16) if seed is None else blake2b(f"{seed}|{revision}".encode()).hexdigest()[:32]
+        pinned = self.asked is not Mode.GATED
+        return Circumstances(settings.gate, _subject(settings), self.view.now_ms, salt, pinned)
+
+    def settings_under(self, settings_json: str) -> DomainSettings:
+        """The domain's settings with others laid over; the present ones when they are not valid here."""
+        overrides = msgspec.json.decode(settings_json) if settings_json else {}
+        try:
+            return self._configuration.domain_with(self.scope.domain, overrides)
+        except InvalidSettings as error:  # another version of the sidecar took them; decisions must go on
+            _log.warning("settings laid over %s are not valid here and stay out of force: %s", self.scope, error)
+            return self.settings
+
+    def _exposure(self, ask: Ask, learned: Tier | None, preferred: Sequence[int]) -> Exposure | None:
+        """The coin of this decision; None where none is tossed."""
+        share_ppm = self.view.gate.terms.share_ppm
+        if not (learned and self.sampling and share_ppm):
+            return None
+        exposed = toss(self.view.gate.salt, self.view.control.revision, ask.decision_id, share_ppm)
+        return Exposure(learned, preferred, share_ppm / PPM, exposed=exposed)
 
     def _tiers(self, ask: Ask, arms: Sequence[Arm]) -> tuple[list[Tier], Tier | None, tuple[ShieldAction, ...]]:
         verdict = latency_shield(arms, ask.max_latency_us, self.settings.latency, self.view.now_ms)
         allowed = [arms[i] for i in verdict.allowed]
         learned = Tier(verdict.allowed, self._choice(allowed, ask)) if allowed else None
-        tiers = [fixed((0,))] if self.mode is Mode.SHADOW else []
+        tiers = [fixed((BASELINE,))] if self.mode in STAGES else []
         tiers += [learned] if learned else []
         tiers += [fixed(verdict.too_slow)] if verdict.too_slow else []
         return tiers, learned, verdict.actions
 
     def _choice(self, arms: Sequence[Arm], ask: Ask) -> Choice:
         if self.policy.contextual:
-            return self.policy.choice(arms, ask.context)
-        names = tuple(arm.name for arm in arms)
+            return self.policy.choice(self._believed(arms, ask), ask.context)
+        names = (ask.baseline, *(arm.name for arm in arms))
         kept, now = self._choices.get(names), self._clock.monotonic()
         if kept and (
             kept.version == self.view.version or (now - kept.made_at) * 1000 < self.settings.posterior_refresh_ms
@@ -160,39 +250,58 @@ class Learner:
             return kept.choice
         if len(self._choices) >= _CHOICES_MAX:
             self._choices.clear()
-        choice = self.policy.choice(arms, ask.context)
+        choice = self.policy.choice(self._believed(arms, ask), ask.context)
         self._choices[names] = _Remembered(choice, self.view.version, now)
         return choice
 
-    def _decision(
-        self,
-        ask: Ask,
-        arms: Sequence[Arm],
-        proposal: int | None,
-        actions: tuple[ShieldAction, ...],
-        case: Affordable,
-        propensity: float,
-    ) -> Decision:
-        shadow = self.mode is Mode.SHADOW
-        wanted = 0 if shadow else proposal
-        source = Source.BASELINE if shadow else Source.LEARNED
+    def _believed(self, arms: Sequence[Arm], ask: Ask) -> Sequence[Arm]:
+        """The statistics with the conservative prior; as they are for a plain bandit."""
+        if self.mode not in STAGES:
+            return arms
+        baseline = self.view.arm(ask.baseline)
+        return [with_prior(arm, baseline, self.settings.gate) for arm in arms]
+
+    def _decision(self, drawn: _Drawn, case: Affordable, propensity: float) -> Decision:
+        gated = self.mode in STAGES
+        wanted = BASELINE if gated else drawn.proposal
+        source = Source.BASELINE if gated else Source.LEARNED
         return Decision(
-            decision_id=ask.decision_id,
-            arm=arms[case.chosen].name,
-            baseline=ask.baseline,
+            decision_id=drawn.ask.decision_id,
+            arm=drawn.names[case.chosen],
+            baseline=drawn.ask.baseline,
             mode=self.mode,
             source=source if case.chosen == wanted else Source.SHIELD,
             propensity=propensity,
-            proposal="" if proposal is None else arms[proposal].name,
-            shields=actions + case.actions,
+            proposal="" if drawn.proposal is None else drawn.names[drawn.proposal],
+            shields=drawn.actions + case.actions,
             policy=self.policy.name,
             statistics_version=self.view.version,
             reserved_nano=case.ceiling_nano,
+            # In shadow what is observed is the baseline itself, wherever it is executed.
+            sampled=self.mode is Mode.SHADOW and self.sampling and case.chosen == BASELINE and bool(case.added),
         )
 
-    def _issue(self, ask: Ask, cases: Sequence[Affordable], decisions: Sequence[Decision], *, settled: bool) -> Issue:
+    def _exposed(
+        self, drawn: _Drawn, case: Affordable, exposure: Exposure, ceilings: Sequence[int]
+    ) -> list[tuple[Affordable, Decision]]:
+        """The same case decided by the coin, preferred while the gate's allowance has room; nothing without a coin."""
+        tossed = exposure.tossed()
+        if tossed is None:
+            return []
+        stepped = stepped_over(exposure.preferred(), drawn.names)
+        case = replace(case, chosen=tossed.executed, ceiling_nano=ceilings[tossed.executed], actions=stepped)
+        decision = replace(
+            self._decision(drawn, case, tossed.propensity),
+            source=Source.BASELINE if tossed.executed == BASELINE else Source.LEARNED,
+            proposal=drawn.names[tossed.proposal],
+            sampled=True,
+        )
+        return [(case, decision)]
+
+    def _issue(self, ask: Ask, decided: Sequence[tuple[Affordable, Decision]], *, settled: bool) -> Issue:
         reward = self.settings.reward
         ignored = reward.missing_reward == "ignore"
+        proposal = decided[0][1].proposal if self.mode in STAGES else ""
         return Issue(
             scope=self.scope,
             decision_id=ask.decision_id,
@@ -204,8 +313,25 @@ class Learner:
             shape=self.shape,
             domain_level=_level(self.settings.budget),
             workspace_level=_level(self._workspace_budget),
-            shadow_proposal=decisions[0].proposal if self.mode is Mode.SHADOW else "",
-            offers=tuple(_offer(case, decision) for case, decision in zip(cases, decisions, strict=True)),
+            proposal=proposal,
+            agrees=proposal == ask.baseline,
+            sample=self._sample(ask),
+            offers=tuple(_offer(case, decision) for case, decision in decided),
+        )
+
+    def _sample(self, ask: Ask) -> Sample:
+        """What the decision adds to its epoch, if one of its offers is a sample."""
+        if not self.sampling:
+            return Sample()
+        share_ppm = self.view.gate.terms.share_ppm
+        exposed = toss(self.view.gate.salt, self.view.control.revision, ask.decision_id, share_ppm)
+        lasts = round(self.settings.reward.deadline_s * 1000 / _EPOCHS_A_DEADLINE)
+        return Sample(
+            exposed,
+            share_ppm,
+            self._phase.charged(exposed=exposed),
+            self.settings.gate.epoch_decisions,
+            max(_EPOCH_MS_LEAST, lasts),
         )
 
     def _freshness(self) -> Freshness:
@@ -217,14 +343,6 @@ class Learner:
     @property
     def _budgets(self) -> tuple[BudgetSettings, BudgetSettings]:
         return self.settings.budget, self._workspace_budget
-
-    def _laid_over(self, view: DomainView) -> DomainSettings:
-        overrides = msgspec.json.decode(view.control.settings_json) if view.control.settings_json else {}
-        try:
-            return self._configuration.domain_with(self.scope.domain, overrides)
-        except InvalidSettings as error:  # another version of the sidecar took them; decisions must go on
-            _log.warning("settings laid over %s are not valid here and stay out of force: %s", self.scope, error)
-            return self.settings
 
     def _configure(self, settings: DomainSettings) -> None:
         declared = settings.policy
@@ -242,7 +360,18 @@ class Learner:
 
 def _offer(case: Affordable, decision: Decision) -> Offer:
     answer = msgspec.json.encode(decision).decode()
-    return Offer(case.threshold_nano, decision.arm, case.ceiling_nano, answer, case.unpaced)
+    return Offer(case.threshold_nano, decision.arm, case.ceiling_nano, answer, case.unpaced, decision.sampled)
+
+
+def _subject(settings: DomainSettings) -> str:
+    """What the gate compares, in short: another reward or another policy makes old evidence speak of something else."""
+    compared = (
+        settings.reward.signals,
+        settings.reward.missing_signal,
+        settings.policy.name,
+        settings.policy.parameters,
+    )
+    return blake2b(msgspec.json.encode((*compared, settings.gate.missing)), digest_size=6).hexdigest()
 
 
 def _level(budget: BudgetSettings) -> Level:

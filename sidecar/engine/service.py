@@ -6,14 +6,16 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.engine import flows, workspace
-from sidecar.engine.flows import Flow
-from sidecar.engine.learner import Learner
+from sidecar.engine import flows, gating, workspace
+from sidecar.engine.flow import Flow, run_async
+from sidecar.engine.gating import ModeChange, ModeChanged
+from sidecar.engine.learner import Learner, Moved
 from sidecar.engine.snapshot import Snapshot, from_json
 from sidecar.errors import InvalidInput, StoreError, StoreUnavailable, UnknownDomain
 from sidecar.model.decision import Ask, Decision, Source
@@ -24,7 +26,6 @@ from sidecar.model.view import WorkspaceView
 from sidecar.settings.file import Configuration
 from sidecar.settings.flags import Flags
 from sidecar.store.redis_store import RedisStore
-from sidecar.store.transitions import ModeSet
 
 T = TypeVar("T")
 
@@ -43,10 +44,19 @@ class LearningService:
         configuration: what is declared.
         flags: kill switches.
         clock: for ages of what is remembered.
+        moved: told when the gate moves.
     """
 
-    def __init__(self, store: RedisStore, configuration: Configuration, flags: Flags, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: RedisStore,
+        configuration: Configuration,
+        flags: Flags,
+        clock: Clock,
+        moved: Moved = lambda _scope, _event: None,
+    ) -> None:
         """Start with nothing known."""
+        self._moved = moved
         self._store = store
         self._configuration = configuration
         self._flags = flags
@@ -73,7 +83,7 @@ class LearningService:
         learner = self.learner(ask.scope)
         try:
             async with asyncio.timeout(within_s):
-                return await flows.run_async(flows.recommend(learner, ask), self._store)
+                return await run_async(flows.recommend(learner, ask), self._store)
         except (StoreError, TimeoutError) as error:
             self._forsake(learner, ask)
             if strict:
@@ -104,26 +114,21 @@ class LearningService:
 
     # --- administration
 
-    async def set_mode(
-        self, scope: Scope, mode: Mode, reason: str, settings: Mapping[str, Any] | None
-    ) -> tuple[ModeSet, Mode]:
-        """Set a domain's mode for every sidecar; return what was set and the mode in force before.
+    async def set_mode(self, scope: Scope, change: ModeChange, settings: Mapping[str, Any] | None) -> ModeChanged:
+        """Set a domain's mode for every sidecar, and begin a new phase of its gate.
 
         Raises:
             InvalidInput: the reason is too long, or a setting is not allowed (named below `settings`).
             UnknownDomain: the domain is neither configured nor in the store.
             StoreUnavailable: whether it was set is not known; safe to repeat.
         """
-        if len(reason) > _REASON_LENGTH_MAX:
-            raise InvalidInput("reason", reason, f"at most {_REASON_LENGTH_MAX} characters")
+        if len(change.reason) > _REASON_LENGTH_MAX:
+            raise InvalidInput("reason", change.reason, f"at most {_REASON_LENGTH_MAX} characters")
         await self._known(scope)
-        settings_json = ""
         if settings is not None:
             Learner(scope, self._configuration.with_domain(scope.domain, settings), self._clock)
-            settings_json = msgspec.json.encode(settings).decode()
-        done = await self._run(flows.set_mode(self.learner(scope), mode, reason, settings_json))
-        before = Mode(done.previous) if done.previous else self._configuration.domain(scope.domain).mode
-        return done, before
+            change = replace(change, settings_json=msgspec.json.encode(settings).decode())
+        return await self._run(gating.set_mode(self.learner(scope), change))
 
     async def snapshot(self, tenant: str, workspace_name: str, policies: Collection[str]) -> Snapshot:
         """What a workspace has learned.
@@ -183,13 +188,13 @@ class LearningService:
     @property
     def configured(self) -> frozenset[str]:
         """Domains that exist without anybody having used them."""
-        return frozenset({*WIRED_DOMAINS, *self._configuration.domains})
+        return configured_domains(self._configuration)
 
     def learner(self, scope: Scope) -> Learner:
         """The learner of a scope; the one used longest ago makes room when there are too many."""
         learner = self._learners.get(scope)
         if learner is None:
-            learner = self._learners[scope] = Learner(scope, self._configuration, self._clock)
+            learner = self._learners[scope] = self._new(scope)
             if len(self._learners) > LEARNERS_MAX:
                 self._learners.popitem(last=False)
         self._learners.move_to_end(scope)
@@ -222,10 +227,13 @@ class LearningService:
         await self._store.close()
 
     async def _run(self, flow: Flow[T]) -> T:
-        return await flows.run_async(flow, self._store)
+        return await run_async(flow, self._store)
+
+    def _new(self, scope: Scope) -> Learner:
+        return Learner(scope, self._configuration, self._clock, moved=self._moved)
 
     def _peek(self, scope: Scope) -> Learner:
-        return self._learners.get(scope) or Learner(scope, self._configuration, self._clock)
+        return self._learners.get(scope) or self._new(scope)
 
     def _learner_of(self, tenant: str, workspace_name: str) -> workspace.LearnerOf:
         return lambda domain: self.learner(Scope(tenant, workspace_name, domain))
@@ -247,3 +255,8 @@ class LearningService:
             await self._run(flows.release(learner, decision_id))
         except StoreError:
             _log.debug("decision %s could not be released; if it was recorded, it expires", decision_id)
+
+
+def configured_domains(configuration: Configuration) -> frozenset[str]:
+    """Domains that exist without anybody having used them."""
+    return frozenset({*WIRED_DOMAINS, *configuration.domains})

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
 
-from sidecar.engine.flows import Flow
+from sidecar.engine.flow import Flow
+from sidecar.engine.gating import fold
 from sidecar.engine.learner import Learner
 from sidecar.engine.snapshot import (
     DomainState,
@@ -79,13 +80,19 @@ def read(tenant: str, workspace: str, learner_of: LearnerOf, learning: Learning)
 
 
 def expire(learner: Learner) -> Flow[int]:
-    """Close every decision of a domain that is overdue; return how many were closed or forgotten."""
+    """Close every decision of a domain that is overdue, and fold what epochs are complete.
+
+    Returns how many decisions were closed or forgotten.
+    """
     swept = 0
     for _ in count():
         reply = yield t.Expire(learner.scope, _SWEEP_MOST, learner.shape)
         if not isinstance(reply, t.Swept):
             raise StoreMisbehaved("expire", reply)
         swept += reply.count
+        if reply.view is not None:
+            learner.refresh(reply.view)
+            yield from fold(learner)
         if reply.count < _SWEEP_MOST:
             break
     return swept

@@ -1,7 +1,7 @@
 """How much a phase may still lose: the price of information, agreed to beforehand.
 
-Source: docs/guarantee.md, Theorem 3 (ii); the budget idea is that of Wu, Shariff, Lattimore and Szepesvari, Conservative
-Bandits, ICML 2016.
+Source: docs/guarantee.md, Theorem 3 (ii); the budget idea is that of Wu, Shariff, Lattimore and Szepesvari,
+Conservative Bandits, ICML 2016.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import math
 from collections.abc import Sequence
 
 from sidecar.gate.betting import BETS, improvement_low
-from sidecar.gate.coin import PPM
 
 
 def left_micro(loss_max_micro: int, share_ppm: int, sums: Sequence[int], reach: float, alpha: float) -> int:
     """What exposures that are not folded yet may hold, in micro-units of reward, rounded down: B + q Lcb.
 
-    An exposure is allowed only while q Lcb - (sum of q over unfolded exposures) >= -B, each of those counted as a total loss.
-    Then, with probability 1 - alpha, the expected loss of the phase never exceeds B (Theorem 3).
+    An exposure is allowed only while q Lcb - (sum of q over unfolded exposures) >= -B, each of those counted as a
+    total loss. Then, with probability 1 - alpha, the expected loss of the phase never exceeds B (Theorem 3).
 
     Args:
         loss_max_micro: B, in micro-units of reward.
@@ -41,6 +40,3 @@ def least_loss_max_micro(share_ppm: int, reach: float, alpha: float) -> int:
     4586472
     """
     return math.ceil(share_ppm * (reach * math.log(len(BETS) / alpha) / BETS[0])) + share_ppm
-
-
-assert PPM == 1_000_000  # a share in parts per million times units of reward is micro-units

@@ -16,7 +16,7 @@ def alpha_of(alpha: float, attempt: int) -> float:
 
 
 def loss_max_of(first: int, attempt: int) -> int:
-    """What attempt i may lose: the first one's allowance halved with every further one; all together at most twice that.
+    """What attempt i may lose: the first one's allowance, halved with every further attempt; in all at most twice that.
 
     >>> [loss_max_of(40_000_000, i) for i in (1, 2, 3)]
     [40000000, 20000000, 10000000]

@@ -16,7 +16,7 @@ BETS: tuple[float, ...] = tuple(0.9 * 2.0**-j for j in range(8))
 """The grid kappa_j = 0.9 * 2^-j, j = 0..7, each with the weight 1/8. Constants: see the essay in `sidecar.gate`."""
 
 
-def difference(exposed: bool, share: float, outcome: float, control: float) -> float:  # noqa: FBT001 - the coin
+def difference(exposed: bool, share: float, outcome: float, control: float) -> float:
     """One decision's unbiased estimate of how much better the proposal is than the baseline.
 
         D = C (r - m) / q - (1 - C) (r - m) / (1 - q),   E[D | past] = E[r(proposal) - r(baseline) | past]

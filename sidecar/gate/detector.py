@@ -30,10 +30,10 @@ def after_epoch(log_sums: Sequence[int], epoch: Sequence[int]) -> tuple[int, ...
 
 
 def log_alarm(log_sums: Sequence[int]) -> float:
-    """log mean_j R_j, in nats; minus infinity before the first epoch. An alarm is due at log A.
+    """Log mean_j R_j, in nats; minus infinity before the first epoch. An alarm is due at log A.
 
-    Theorem 4: as long as the learner is nowhere worse, A epochs pass on average before a false alarm, and the probability of
-    one within k epochs is at most k / A.
+    Theorem 4: as long as the learner is nowhere worse, A epochs pass on average before a false alarm, and the
+    probability of one within k epochs is at most k / A.
 
     >>> round(log_alarm(after_epoch((0,) * 8, (0,) * 8)), 6)
     0.693147

@@ -1,7 +1,8 @@
 """What one decision adds to the sums of its epoch, under the constants of a phase.
 
-The sums are one row of integers. First come the tallies, for people and for the control variate; then, while proposals are
-executed, eight numbers for each process of bets: improvement, regression, and as declared safety and missing rewards.
+The sums are one row of integers. First come the tallies, for people and for the control variate; then, while
+proposals are executed, eight numbers for each process of bets: improvement, regression, and as declared safety and
+missing rewards.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Phase:
         return self._process(sums, 2) if self._safe else None
 
     def missingness(self, sums: Sequence[int]) -> tuple[int, ...] | None:
-        """Log-wealth of sixteen bets that rewards go missing on one side more often; None unless the rule is neutral."""
+        """Log-wealth of sixteen bets that rewards go missing on one side more often; None but under `neutral`."""
         if not self._veto:
             return None
         first = 2 + self._safe
@@ -124,13 +125,15 @@ class Phase:
         first = _TALLIES + number * _BETS
         return tuple(sums[first : first + _BETS]) if sums else (0,) * _BETS
 
-    def _whole(self, exposed: bool, reward: int | None, safety: int | None) -> tuple[int, ...]:  # noqa: FBT001
+    def _whole(self, exposed: bool, reward: int | None, safety: int | None) -> tuple[int, ...]:
         return (*_tallied(exposed, reward, safety), *self._wealth(exposed, reward, safety))
 
-    def _wealth(self, exposed: bool, reward: int | None, safety: int | None) -> Iterator[int]:  # noqa: FBT001
+    def _wealth(self, exposed: bool, reward: int | None, safety: int | None) -> Iterator[int]:
         if not self.bets:
             return
-        outcome = self._control if reward is None and self.terms.missing == "neutral" else self._outcome(exposed, reward)
+        outcome = (
+            self._control if reward is None and self.terms.missing == "neutral" else self._outcome(exposed, reward)
+        )
         better = difference(exposed, self.share, outcome, self._control)
         yield from growth(better / self.reach)
         yield from growth(-better / self._reach_up)
@@ -139,13 +142,13 @@ class Phase:
         if self._veto:
             yield from self._missing_growth(exposed, missing=reward is None)
 
-    def _outcome(self, exposed: bool, micro: int | None) -> float:  # noqa: FBT001
+    def _outcome(self, exposed: bool, micro: int | None) -> float:
         """A value from 0 to 1; what is missing counts 0, or under `worst` as bad for the proposals as it can be."""
         if micro is not None:
             return micro / MICRO
         return float(self.terms.missing == "worst" and not exposed)
 
-    def _safety_growth(self, exposed: bool, reward: int | None, safety: int | None) -> tuple[int, ...]:  # noqa: FBT001
+    def _safety_growth(self, exposed: bool, reward: int | None, safety: int | None) -> tuple[int, ...]:
         """floor(1e9 log(1 + kappa (D_s + delta) / c_s)), c_s = c - delta: wealth grows unless safety is worse by delta.
 
         A reward without safety counts as bad for the proposals as it can be: a margin asks for the signal.
@@ -158,7 +161,7 @@ class Phase:
         kept = difference(exposed, self.share, outcome, control) + margin
         return growth(kept / (lower_reach(self.share, control) - margin))
 
-    def _missing_growth(self, exposed: bool, *, missing: bool) -> tuple[int, ...]:  # noqa: FBT001
+    def _missing_growth(self, exposed: bool, *, missing: bool) -> tuple[int, ...]:
         """Bets in both directions on the difference in missing rewards between the two sides."""
         control = self.terms.missing_ppm / PPM
         more = difference(exposed, self.share, float(missing), control)
@@ -166,7 +169,7 @@ class Phase:
         return growth(more / low) + growth(-more / high)
 
 
-def _tallied(exposed: bool, reward: int | None, safety: int | None) -> tuple[int, ...]:  # noqa: FBT001
+def _tallied(exposed: bool, reward: int | None, safety: int | None) -> tuple[int, ...]:
     missing = reward is None
     return (
         int(exposed), int(not exposed),

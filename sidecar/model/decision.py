@@ -90,7 +90,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One answered request, and why. `arm` is empty when the budget shield refused."""
+    """One answered request, and why. `arm` is empty when the budget shield refused.
+
+    `sampled` says that the gate counts it as evidence: the coin was tossed, or in shadow the baseline is observed.
+    """
 
     decision_id: str
     arm: str
@@ -103,6 +106,7 @@ class Decision:
     policy: str = ""
     statistics_version: int = 0
     reserved_nano: int = 0
+    sampled: bool = False
     expires_at_unix_ms: int = 0
 
     @property

@@ -72,9 +72,10 @@ class GateState:
 
     A phase is named by the control's revision: whatever starts a new phase raises it. `epoch` is the number of the
     newest epoch, `folded` of the last one whose sums are in `totals`. `detector` is log R for each bet, in nano-nats;
-    empty before the first epoch of a live phase. `allowance_micro` is how much the phase may still lose as of `folded`, None
-    when nothing bounds it; `unfolded_ppm` is what decisions that are not folded yet hold of it, each as a total loss.
-    `granted_micro` adds up the allowances of all phases so far. `subject` names what is compared (reward and policy).
+    empty before the first epoch of a live phase. `allowance_micro` is how much the phase may still lose as of
+    `folded`, None when nothing bounds it; `unfolded_ppm` is what decisions that are not folded yet hold of it, each
+    as a total loss. `granted_micro` adds up the allowances of all phases so far. `subject` names what is compared
+    (reward and policy).
     """
 
     stage: Mode = Mode.SHADOW

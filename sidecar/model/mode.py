@@ -12,8 +12,18 @@ class Mode(StrEnum):
     """The first candidate, and nothing is recorded."""
     SHADOW = "shadow"
     """The first candidate; what the policy would have done is recorded."""
+    CANARY = "canary"
+    """The policy's choice in a small share of the decisions in which it differs from the first candidate."""
+    LIVE = "live"
+    """The policy's choice in all but a small share of those."""
     UNGATED = "ungated"
     """The policy's choice, with no guarantee against the baseline."""
+    GATED = "gated"
+    """Shadow, canary or live, as far as the gate finds evidence: asked for, never itself in force."""
+
+
+STAGES = (Mode.SHADOW, Mode.CANARY, Mode.LIVE)
+"""The rungs of the ladder on which the gate moves a domain."""
 
 
 WIRED_DOMAINS = ("route", "prompt", "retrieval", "tool_planning", "plugin_runtime")

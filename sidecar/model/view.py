@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sidecar.model.arm import Arm
+from sidecar.model.arm import Arm, SlidingAverage
+from sidecar.model.gate import GateState
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Control:
 class DomainView:
     """Statistics, counters and control of one domain.
 
-    `version` grows with every change of a statistic, `control.revision` with every SetMode.
+    `version` grows with every change of a statistic, `control.revision` with every SetMode and every phase of the gate.
+    `delay` is how long rewards took to come, in milliseconds.
     `counters` has decisions, applied, duplicates, late, released, expired, refused, shadowed, agreed.
     """
 
@@ -31,7 +33,9 @@ class DomainView:
     arms: Mapping[str, Arm] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
     control: Control = Control()
+    gate: GateState = field(default_factory=GateState)
     open: int = 0
+    delay: SlidingAverage = field(default_factory=SlidingAverage)
 
     def arm(self, name: str) -> Arm:
         """The arm's statistics; those of a new arm when it is not known."""

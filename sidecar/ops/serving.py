@@ -16,8 +16,10 @@ from sidecar import __version__
 from sidecar.api.server import Server
 from sidecar.api.servicer import Servicer
 from sidecar.clock import SystemClock
-from sidecar.engine.service import LearningService
+from sidecar.engine.service import LearningService, configured_domains
 from sidecar.errors import StoreError
+from sidecar.model.gate import GateEvent
+from sidecar.model.names import Scope
 from sidecar.ops.management import Management, Vitals
 from sidecar.settings.file import Configuration
 from sidecar.settings.flags import Flags
@@ -25,6 +27,7 @@ from sidecar.settings.service import ServiceSettings
 from sidecar.store.connection import Connection
 from sidecar.store.embedded import EmbeddedServer, default_data_dir
 from sidecar.store.redis_store import RedisStore
+from sidecar.telemetry.events import GateMoved
 from sidecar.telemetry.logs import log_event
 from sidecar.telemetry.metrics import Metrics
 
@@ -62,10 +65,16 @@ async def sidecar(
             url, timeout_s=settings.store_timeout_ms / 1000, connections_max=settings.store_connections
         )
         store = RedisStore(connection, prefix=settings.key_prefix)
-        service = LearningService(store, configuration, Flags(environment), SystemClock())
+        metrics = Metrics(configured_domains(configuration))
+        observers = (log_event, metrics.observe)
+
+        def moved(scope: Scope, event: GateEvent) -> None:
+            for observer in observers:
+                observer(GateMoved(scope, event))
+
+        service = LearningService(store, configuration, Flags(environment), SystemClock(), moved)
         stack.push_async_callback(service.close)
-        metrics = Metrics(service.configured)
-        servicer = Servicer(service, configuration, (log_event, metrics.observe), settings.store_timeout_ms / 1000)
+        servicer = Servicer(service, configuration, observers, settings.store_timeout_ms / 1000)
         server = Server(settings, servicer, metrics)
         vitals = Vitals(asyncio.get_running_loop())
         management = Management(settings.management_address, vitals, metrics, servicer)

@@ -62,6 +62,12 @@ class RewardEngine:
         reward = sum(part.normalized * part.weight for part in breakdown)
         return RewardResult(min(1.0, max(0.0, reward)), breakdown, missing)
 
+    def safety(self, signals: Signals) -> float | None:
+        """The safety on its declared range, 0 to 1; None if it was not reported."""
+        if signals.safety is None:
+            return None
+        return normalized(Signal.SAFETY, signals.safety, self._declared.get(Signal.SAFETY, SignalSettings()))
+
     def check(self, signals: Signals) -> None:
         """Refuse values that no report may have.
 

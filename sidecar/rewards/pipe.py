@@ -30,6 +30,7 @@ class Report:
     reward_sq_nano: int | None
     cost_nano: int | None
     latency_us: int | None
+    safety_micro: int | None
     signals_json: str
 
 
@@ -78,6 +79,7 @@ class RewardPipe:
             reward_sq_nano=None if micro is None else reward_sq_nano(micro),
             cost_nano=None if whole.cost_usd is None else nano_usd(whole.cost_usd),
             latency_us=None if whole.latency_ms is None else round(whole.latency_ms * 1000),
+            safety_micro=None if (safety := self._engine.safety(whole)) is None else reward_micro(safety),
             signals_json=msgspec.json.encode(whole.observed()).decode(),
         )
 

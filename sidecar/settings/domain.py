@@ -104,11 +104,58 @@ class AveragesSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The ceiling of an arm without a declared one is this quantile of its recent costs."""
 
 
+class GateSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What learning may bet, and how much evidence it needs; constants of a phase, read when one begins."""
+
+    share: Annotated[float, Meta(gt=0, le=0.5)] = 0.1
+    """In canary, the probability that a decision in which policy and baseline differ executes the policy's arm."""
+    holdback: Annotated[float, Meta(gt=0, le=0.5)] = 0.1
+    """In live, the probability that such a decision still executes the baseline, so that a regression is noticed."""
+    alpha: Annotated[float, Meta(ge=1e-4, le=0.5)] = 0.05
+    """The error of canary and of live, each over all attempts for ever."""
+    canary_loss_max: Annotated[float, Meta(gt=0, le=1e6)] = 40.0
+    """What the first canary may lose in all, in rewards: 40 is what 40 decisions lose that give 0 instead of 1. Every
+    further attempt may lose half as much as the one before."""
+    live_loss_max: Annotated[float, Meta(gt=0, le=1e6)] = 60.0
+    """Likewise for live."""
+    shadow_decisions: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
+    """So many decisions of the baseline must have ended before the first canary: they tell its mean, which narrows
+    the noise."""
+    attempt_decisions: Annotated[int, Meta(ge=1, le=1_000_000)] = 2000
+    """A canary without a verdict after so many sampled decisions starts afresh, the next after twice as many."""
+    epoch_decisions: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    """Evidence is looked at after so many sampled decisions, or when a sixteenth of the reward's deadline has
+    passed."""
+    missing: Literal["zero", "worst", "neutral"] = "zero"
+    """What a reward that never comes counts for as evidence: 0; as bad for the policy as can be, for audits; or
+    nothing, only for feedback that people give when they like, with a veto when it goes missing on one side more
+    often."""
+    safety_margin: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    """Promote only if safety, too, is proven not to be worse by more than this. Set it only where `safety` is
+    reported."""
+    false_alarm_epochs: Annotated[int, Meta(ge=10, le=100_000_000)] = 10_000
+    """In live, on average so many epochs pass before a false alarm while nothing is worse."""
+    prior_weight: Annotated[int, Meta(ge=0, le=10_000)] = 10
+    """Every arm but the baseline begins as if so many rewards had shown it a little worse than the baseline."""
+    prior_margin: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    """How much worse."""
+    checkpoint_s: Annotated[float, Meta(ge=1, le=2_592_000)] = 3600.0
+    """While live and well, what was learned is kept this often, beside what is kept at each promotion."""
+    restore_on_rollback: bool = True
+    """A rollback from live reinstates what was learned at the last checkpoint. What it replaces is kept in its
+    place."""
+    seed: Annotated[int, Meta(ge=0, le=2**53)] | None = None
+    """Makes the coins reproducible, in tests and replays. Whoever knows it can choose the arm: never set it in
+    production."""
+
+
 class DomainSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of decision."""
 
-    mode: Mode = Mode.SHADOW
-    """Nothing that was learned is executed until somebody asks for it."""
+    mode: Mode = Mode.GATED
+    """`gated` starts in shadow and goes on as evidence allows; the others stay as they are. Canary and live are
+    pinned at run time, by SetMode."""
+    gate: GateSettings = field(default_factory=GateSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     reward: RewardSettings = field(default_factory=RewardSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)

@@ -13,6 +13,7 @@ import yaml
 from msgspec import Struct, field
 
 from sidecar.errors import InvalidInput, InvalidSettings
+from sidecar.model.mode import Mode
 from sidecar.model.names import valid_name
 from sidecar.model.signals import Signal
 from sidecar.settings.domain import BudgetSettings, DomainSettings, as_builtins
@@ -123,6 +124,10 @@ def domain_settings(values: Mapping[str, Any], *, path: str) -> DomainSettings:
             raise InvalidSettings(f"{path}.reward.signals.{name}.low", declared.low, "0 or more")
     if not any(declared.weight for declared in settings.reward.signals.values()):
         raise InvalidSettings(f"{path}.reward.signals", "only weights of 0", "at least one weight above 0")
+    if settings.mode in (Mode.CANARY, Mode.LIVE):
+        raise InvalidSettings(
+            f"{path}.mode", str(settings.mode), "off, shadow, gated or ungated; others are pinned by SetMode"
+        )
     for arm in settings.arms:
         _check_name(f"{path}.arms.{arm}", arm)
     return settings

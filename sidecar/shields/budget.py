@@ -95,8 +95,11 @@ def affordable_cases(
     for threshold, group in groupby(by_ceiling, key=ceilings.__getitem__):
         added = tuple(group)
         first = min(first, *(rank[index] for index in added))
-        stepped = [
-            ShieldAction(Shield.BUDGET, ShieldEffect.STEPPED_OVER, names[i]) for i in order[:first][:ACTIONS_MAX]
-        ]
-        cases.append(Affordable(threshold, order[first], added, ceilings[order[first]], tuple(stepped)))
+        stepped = stepped_over(order[:first], names)
+        cases.append(Affordable(threshold, order[first], added, ceilings[order[first]], stepped))
     return cases
+
+
+def stepped_over(indices: Sequence[int], names: Sequence[str]) -> tuple[ShieldAction, ...]:
+    """What is told of candidates that were not affordable: of the first ones, the most preferred."""
+    return tuple(ShieldAction(Shield.BUDGET, ShieldEffect.STEPPED_OVER, names[i]) for i in indices[:ACTIONS_MAX])

@@ -26,3 +26,5 @@ class Code(IntEnum):
     CHANGED = 16
     RESTORED = 17
     CONFLICT = 18
+    FOLDED = 19
+    OUTRUN = 20

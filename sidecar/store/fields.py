@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sidecar.model.arm import Arm, SlidingAverage
 from sidecar.model.view import Account, Control, DomainView
+from sidecar.store.gate_fields import gate_from
 
 FIGURES = ("pulls", "proposed", "count", "defaulted", "reward_micro", "reward_sq_nano", "cost_nano")
 MEASURES = {"cost_nano": "cost", "latency_us": "latency"}
@@ -67,7 +68,9 @@ def view_from(
         control=Control(
             int(gate.get("revision", 0)), gate.get("mode", ""), gate.get("reason", ""), gate.get("settings", "")
         ),
+        gate=gate_from(gate),
         open=still_open,
+        delay=average_from(recent.get("delay_ms")),
     )
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from sidecar.model.names import Scope
 
 SCHEMA = 1
-DOMAIN_KINDS = ("arms", "recent", "pending", "due", "settled", "gate")
+DOMAIN_KINDS = ("arms", "recent", "pending", "due", "settled", "gate", "checkpoint")
 
 
 def _encoded(name: str) -> str:
@@ -33,7 +33,7 @@ def workspace_key(prefix: str, tenant: str, workspace: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def domain_keys(prefix: str, scope: Scope) -> tuple[str, ...]:
-    """The seven keys that every script of a domain takes: arms, recent, pending, due, settled, gate, workspace."""
+    """The eight keys that every script of a domain takes: those of `DOMAIN_KINDS`, then the workspace's."""
     whole = workspace_key(prefix, scope.tenant, scope.workspace)
     stem = f"{whole.removesuffix(':workspace')}:{_encoded(scope.domain)}"
     return (*(f"{stem}:{kind}" for kind in DOMAIN_KINDS), whole)

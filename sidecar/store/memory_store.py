@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from sidecar.clock import Clock, SystemClock
 from sidecar.model.arm import Arm, SlidingAverage
+from sidecar.model.gate import Cell, GateState
 from sidecar.model.names import Scope
 from sidecar.model.units import reward_sq_nano
 from sidecar.model.view import Account, Control, DomainView, WorkspaceView
@@ -24,11 +25,13 @@ _SWEEP_MOST = 16
 
 @dataclass(slots=True)
 class _Decision:
-    """One decision; `collected` is the latest partial report."""
+    """One decision; `collected` is the latest partial report. A sample of the gate has a phase and an epoch."""
 
     issue: t.Issue
     offer: t.Offer
     deadline: int
+    phase: int = -1
+    epoch: int = 0
     collected: t.Settle | None = None
     state: str = "pending"
     due: int = 0
@@ -43,11 +46,16 @@ class _Domain:
     counters: Counter[str] = field(default_factory=Counter)
     decisions: dict[str, _Decision] = field(default_factory=dict)
     control: Control = field(default_factory=Control)
+    gate: GateState = field(default_factory=GateState)
+    delay: SlidingAverage = field(default_factory=SlidingAverage)
+    checkpoint: tuple[dict[str, Arm], Counter[str]] | None = None
 
     def view(self, now_ms: int) -> DomainView:
         counters = {name: self.counters[name] for name in COUNTERS}
         still_open = sum(decision.state == "pending" for decision in self.decisions.values())
-        return DomainView(self.version, now_ms, dict(self.arms), counters, self.control, still_open)
+        return DomainView(
+            self.version, now_ms, dict(self.arms), counters, self.control, self.gate, still_open, self.delay
+        )
 
 
 class MemoryStore:
@@ -68,7 +76,7 @@ class MemoryStore:
         now = self._clock.unix_ms()
         handlers: dict[type, Callable[..., t.Reply]] = {
             t.Issue: self._recommend, t.Settle: self._settle, t.Release: self._release, t.Expire: self._expire,
-            t.SetMode: self._set_mode, t.Read: self._read, t.Restore: self._restore,
+            t.SetMode: self._set_mode, t.Fold: self._fold, t.Read: self._read, t.Restore: self._restore,
         }  # fmt: skip
         return handlers[type(transition)](transition, now)
 
@@ -85,8 +93,10 @@ class MemoryStore:
         self._domains[issue.scope] = domain
         self._sweep(issue.scope, domain, now, _SWEEP_MOST, issue.shape)
         money = {unpaced: self._money(issue, now, unpaced=unpaced) for unpaced in (False, True)}
+        admitted = _admits(domain.gate, issue.sample.share_ppm)
         for number, offer in enumerate(issue.offers):
-            if offer.threshold_nano is None or offer.threshold_nano <= money[offer.unpaced]:
+            affordable = offer.threshold_nano is None or offer.threshold_nano <= money[offer.unpaced]
+            if affordable and (admitted or not offer.sampled):
                 self._record(domain, issue, offer, now)
                 fresh = issue.freshness != "any" and domain.version != issue.known_version
                 deadline = now + issue.reward_deadline_ms
@@ -96,13 +106,15 @@ class MemoryStore:
 
     def _record(self, domain: _Domain, issue: t.Issue, offer: t.Offer, now: int) -> None:
         deadline = now + issue.reward_deadline_ms
-        domain.decisions[issue.decision_id] = _Decision(issue, offer, deadline, due=deadline)
+        decision = domain.decisions[issue.decision_id] = _Decision(issue, offer, deadline, due=deadline)
+        if offer.sampled:
+            decision.phase, decision.epoch = domain.control.revision, _charge(domain, issue.sample, now)
         domain.counters["decisions"] += 1
         _add(domain, offer.arm, pulls=1)
-        if issue.shadow_proposal:
+        if issue.proposal:
             domain.counters["shadowed"] += 1
-            domain.counters["agreed"] += issue.shadow_proposal == offer.arm
-            _add(domain, issue.shadow_proposal, proposed=1)
+            domain.counters["agreed"] += issue.agrees
+            _add(domain, issue.proposal, proposed=1)
         levels = ((_level_of(issue.scope), issue.domain_level), ("workspace", issue.workspace_level))
         for name, level in levels:
             account = self._account(issue.scope, name, level.window, now)
@@ -130,6 +142,8 @@ class MemoryStore:
         collected = _collected_text(decision.collected)
         if collected != settle.collected:
             return t.Merge(collected)
+        if decision.phase == domain.control.revision != settle.phase:
+            return t.Stale(domain.view(now))
         if not settle.final:
             decision.collected = settle
             return t.Collected(decision.offer.arm)
@@ -138,9 +152,12 @@ class MemoryStore:
         ceiling = decision.offer.ceiling_nano
         self._book(settle.scope, now, ceiling, ceiling if settle.cost_nano is None else settle.cost_nano)
         domain.counters["applied"] += 1
+        issued = decision.deadline - decision.issue.reward_deadline_ms
+        domain.delay = _slid(domain.delay, now - issued, now, settle.shape)
+        folds = _resolve(domain, decision, _evidence(settle, decision), now)
         self._close(decision, "rewarded", now, settle.shape)
         arm = domain.arms[decision.offer.arm]
-        return t.Applied(arm.name, domain.version, ceiling, arm.cost, arm.latency)
+        return t.Applied(arm.name, domain.version, ceiling, arm.cost, arm.latency, domain.view(now) if folds else None)
 
     def _settle_closed(self, settle: t.Settle, domain: _Domain, decision: _Decision, now: int) -> t.Reply:
         if decision.state in ("rewarded", "late"):
@@ -165,12 +182,14 @@ class MemoryStore:
         paid = decision.collected.cost_nano if decision.collected else None
         self._book(release.scope, now, decision.offer.ceiling_nano, paid or 0)
         domain.counters["released"] += 1
+        _resolve(domain, decision, (), now)
         self._close(decision, "released", now, release.shape)
         return t.Released()
 
     def _expire(self, expire: t.Expire, now: int) -> t.Reply:
         domain = self._domains.get(expire.scope, _Domain())
-        return t.Swept(self._sweep(expire.scope, domain, now, expire.most, expire.shape))
+        swept = self._sweep(expire.scope, domain, now, expire.most, expire.shape)
+        return t.Swept(swept, domain.view(now) if domain.gate.settled_cell(now) else None)
 
     def _sweep(self, scope: Scope, domain: _Domain, now: int, most: int, shape: t.Shape) -> int:
         due = sorted((one.due, key) for key, one in domain.decisions.items() if one.due <= now)[:most]
@@ -190,6 +209,7 @@ class MemoryStore:
             _learn(domain, decision.offer.arm, "defaulted", micro, cost, latency, now, shape)
         self._book(scope, now, decision.offer.ceiling_nano, cost or 0)
         domain.counters["expired"] += 1
+        _resolve(domain, decision, _evidence(report, decision), now)
         self._close(decision, "expired", now, shape)
 
     def _close(self, decision: _Decision, state: str, now: int, shape: t.Shape) -> None:
@@ -233,12 +253,41 @@ class MemoryStore:
 
     # --- control, snapshot, restore
 
-    def _set_mode(self, change: t.SetMode, _: int) -> t.Reply:
-        domain = self._domains.setdefault(change.scope, _Domain())
+    def _set_mode(self, change: t.SetMode, now: int) -> t.Reply:
+        domain = self._domains.get(change.scope, _Domain())
         before = domain.control
+        if before.revision != change.known_revision:
+            return t.Stale(domain.view(now))
+        self._domains[change.scope] = domain
         settings = change.settings_json or before.settings_json
         domain.control = Control(before.revision + 1, change.mode, change.reason, settings)
-        return t.ModeSet(domain.control.revision, before.mode)
+        domain.gate = change.gate
+        return t.ModeSet(domain.control.revision, before.mode, change.reinstate and _reinstate(domain))
+
+    def _fold(self, fold: t.Fold, now: int) -> t.Reply:
+        domain = self._domains.get(fold.scope, _Domain())
+        before, number = domain.gate, fold.cell.number
+        if (
+            domain.control.revision != fold.phase
+            or before.folded + 1 != number
+            or before.cells.get(number) != fold.cell
+        ):
+            return t.Outrun(domain.view(now))
+        if fold.checkpoint == "keep":
+            domain.checkpoint = (dict(domain.arms), Counter(domain.counters))
+        if fold.checkpoint == "reinstate":
+            _reinstate(domain)
+        if fold.new_phase:
+            domain.control = replace(domain.control, revision=domain.control.revision + 1)
+            domain.gate = fold.gate
+        else:
+            domain.gate = replace(
+                fold.gate,
+                cells={other: cell for other, cell in before.cells.items() if other != number},
+                unfolded_ppm=before.unfolded_ppm - fold.released_ppm,
+                epoch=max(before.epoch, number + 1),
+            )
+        return t.Folded(domain.view(now))
 
     def _read(self, read: t.Read, now: int) -> t.Reply:
         whole = (read.tenant, read.workspace)
@@ -297,6 +346,65 @@ def _slid(average: SlidingAverage, value: int | None, now: int, shape: t.Shape) 
     # floor(x / n + 1/2) in integers, as the script's doubles have it
     mean = average.mean + (2 * (value - average.mean) + shape.ewma_length) // (2 * shape.ewma_length)
     return SlidingAverage(mean, (*average.recent, value)[-shape.recent_length :], now)
+
+
+# --- the gate
+
+_OPEN_MOST = 16
+_COUNT_MOST = 1_000_000
+
+
+def _admits(gate: GateState, share_ppm: int) -> bool:
+    return not share_ppm or gate.allowance_micro is None or gate.unfolded_ppm + share_ppm <= gate.allowance_micro
+
+
+def _charge(domain: _Domain, sample: t.Sample, now: int) -> int:
+    gate, epoch = domain.gate, domain.gate.epoch
+    cell = gate.cells.get(epoch)
+    if cell is not None:
+        full = cell.count >= cell.full_at and (epoch - gate.folded < _OPEN_MOST or cell.count >= _COUNT_MOST)
+        if full or now >= cell.ends_at_ms:
+            cell, epoch = None, epoch + 1
+    if cell is None:
+        cell = Cell(epoch, 0, 0, sample.epoch_decisions, now + sample.epoch_ms, (0,) * len(sample.charged))
+    cell = replace(cell, open=cell.open + 1, count=cell.count + 1, sums=_added(cell.sums, sample.charged))
+    domain.gate = replace(
+        gate,
+        epoch=epoch,
+        cells={**gate.cells, epoch: cell},
+        unfolded_ppm=gate.unfolded_ppm + sample.share_ppm,
+    )
+    return epoch
+
+
+def _evidence(report: t.Settle | None, decision: _Decision) -> tuple[int, ...]:
+    if report is None or decision.phase != report.phase:
+        return ()
+    return report.exposed if decision.issue.sample.exposed else report.held
+
+
+def _resolve(domain: _Domain, decision: _Decision, sums: tuple[int, ...], now: int) -> bool:
+    """Whether an epoch became due."""
+    if decision.phase != domain.control.revision:
+        return False
+    cell = domain.gate.cells[decision.epoch]
+    cell = replace(cell, open=cell.open - 1, sums=_added(cell.sums, sums) if sums else cell.sums)
+    domain.gate = replace(domain.gate, cells={**domain.gate.cells, decision.epoch: cell})
+    return domain.gate.settled_cell(now) is not None
+
+
+def _added(row: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(row, more, strict=True))
+
+
+def _reinstate(domain: _Domain) -> bool:
+    if domain.checkpoint is None:
+        return False
+    (arms, counters), domain.checkpoint = domain.checkpoint, (domain.arms, domain.counters)
+    domain.arms = dict(arms)
+    domain.counters = Counter(counters)
+    domain.version += 1
+    return True
 
 
 def _collected_text(report: t.Settle | None) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sidecar.model.arm import SlidingAverage
+from sidecar.model.gate import Cell, GateState
 from sidecar.model.names import Scope
 from sidecar.model.view import DomainView, WorkspaceView
 
@@ -39,7 +40,8 @@ class Level:
 class Offer:
     """An arm to execute if at least `threshold_nano` is available; None if nothing need be.
 
-    What is available is what the pace released so far, or with `unpaced` all that is left of the limit.
+    What is available is what the pace released so far, or with `unpaced` all that is left of the limit. One that is
+    `sampled` is skipped when the gate's allowance has no room for it.
     """
 
     threshold_nano: int | None
@@ -47,6 +49,18 @@ class Offer:
     ceiling_nano: int
     answer: str
     unpaced: bool = False
+    sampled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What makes a decision evidence for the gate: the coin's side, the share, and what it adds when it is issued."""
+
+    exposed: bool = False
+    share_ppm: int = 0
+    charged: tuple[int, ...] = ()
+    epoch_decisions: int = 1
+    epoch_ms: int = 1
 
 
 # --- recommend
@@ -54,7 +68,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Issue the first offer that the budgets afford; offers come dearest first."""
+    """Issue the first offer that the budgets afford; offers come dearest first.
+
+    `proposal` is what the policy would execute, `agrees` whether that is the baseline.
+    """
 
     scope: Scope
     decision_id: str
@@ -66,7 +83,9 @@ class Issue:
     shape: Shape
     domain_level: Level
     workspace_level: Level
-    shadow_proposal: str
+    proposal: str
+    agrees: bool
+    sample: Sample
     offers: tuple[Offer, ...]
 
 
@@ -105,7 +124,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Take one report. `collected` is what had been collected when the reward was computed."""
+    """Take one report. `collected` is what had been collected when the reward was computed.
+
+    `held` and `exposed` are what the reward adds to the gate's sums if the baseline or the proposal was executed, in
+    the phase `phase`; empty when there is no reward yet.
+    """
 
     scope: Scope
     decision_id: str
@@ -117,17 +140,24 @@ class Settle:
     latency_us: int | None
     signals_json: str
     shape: Shape
+    phase: int = 0
+    held: tuple[int, ...] = ()
+    exposed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The reward was credited to `arm`; cost and latency are the arm's averages afterwards."""
+    """The reward was credited to `arm`; cost and latency are the arm's averages afterwards.
+
+    `view` comes along when an epoch of the gate may be folded.
+    """
 
     arm: str
     version: int
     ceiling_nano: int
     cost: SlidingAverage
     latency: SlidingAverage
+    view: DomainView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +189,7 @@ class Unknown:
     """No such decision."""
 
 
-# --- release, expire, set_mode
+# --- release, expire
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,19 +222,29 @@ class Expire:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """So many decisions were closed or forgotten."""
+    """So many decisions were closed or forgotten. `view` comes along when an epoch of the gate may be folded."""
 
     count: int
+    view: DomainView | None = None
+
+
+# --- set_mode, fold
 
 
 @dataclass(frozen=True, slots=True)
 class SetMode:
-    """Set mode and reason; `settings_json` empty keeps the settings laid before."""
+    """Set mode and reason and begin the phase `gate`, if the control is still at `known_revision`.
+
+    `settings_json` empty keeps the settings laid before. `reinstate` exchanges what was learned for the checkpoint.
+    """
 
     scope: Scope
+    known_revision: int
     mode: str
     reason: str
     settings_json: str
+    gate: GateState
+    reinstate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +253,34 @@ class ModeSet:
 
     revision: int
     previous: str
+    reinstated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Fold the epoch `cell` in the phase `phase`: the gate is then as `gate` says, if nobody was faster."""
+
+    scope: Scope
+    phase: int
+    cell: Cell
+    gate: GateState
+    released_ppm: int
+    new_phase: bool = False
+    checkpoint: Literal["", "keep", "reinstate"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """It was folded."""
+
+    view: DomainView
+
+
+@dataclass(frozen=True, slots=True)
+class Outrun:
+    """Another sidecar was faster, or the phase is another; nothing was written."""
+
+    view: DomainView
 
 
 # --- snapshot, restore
@@ -256,8 +324,8 @@ class Conflict:
     """A version was another; nothing was written."""
 
 
-Transition = Issue | Settle | Release | Expire | SetMode | Read | Restore
+Transition = Issue | Settle | Release | Expire | SetMode | Fold | Read | Restore
 Reply = (
     Issued | Replayed | Stale | Refused | Applied | Collected | Merge | Duplicate | Late | Unknown
-    | Released | Closed | Swept | ModeSet | WorkspaceView | Restored | Conflict
+    | Released | Closed | Swept | ModeSet | Folded | Outrun | WorkspaceView | Restored | Conflict
 )  # fmt: skip

@@ -11,6 +11,7 @@ from sidecar.model.view import DomainView, WorkspaceView
 from sidecar.store import transitions as t
 from sidecar.store.codes import Code
 from sidecar.store.fields import accounts_from, average_from, domains_from, view_from
+from sidecar.store.gate_fields import gate_fields, packed_cell, row
 from sidecar.store.keys import domain_keys, workspace_key
 
 
@@ -24,23 +25,14 @@ class Call(NamedTuple):
 
 def call_for(prefix: str, transition: t.Transition) -> Call:
     """The script call that applies a transition (Read has its own, since it needs the domains' names)."""
-    match transition:
-        case t.Issue():
-            return Call("recommend", domain_keys(prefix, transition.scope), _issue(transition))
-        case t.Settle():
-            return Call("settle", domain_keys(prefix, transition.scope), _settle(transition))
-        case t.Release(scope, decision_id, shape):
-            return Call("release", domain_keys(prefix, scope), (scope.domain, decision_id, *_shape(shape)))
-        case t.Expire(scope, most, shape):
-            return Call("expire", domain_keys(prefix, scope), (scope.domain, most, *_shape(shape)))
-        case t.SetMode(scope, mode, reason, settings_json):
-            return Call("set_mode", domain_keys(prefix, scope), (scope.domain, mode, reason, settings_json))
-        case t.Restore():
-            whole = workspace_key(prefix, transition.tenant, transition.workspace)
-            keys = chain.from_iterable(domain_keys(prefix, one.scope) for one in transition.domains)
-            return Call("restore", [whole, *keys], _restore(transition))
-        case t.Read():
-            raise TypeError("a workspace is read by read_call")
+    if isinstance(transition, t.Restore):
+        whole = workspace_key(prefix, transition.tenant, transition.workspace)
+        keys = chain.from_iterable(domain_keys(prefix, one.scope) for one in transition.domains)
+        return Call("restore", [whole, *keys], _restore(transition))
+    if isinstance(transition, t.Read):
+        raise TypeError("a workspace is read by read_call")
+    script, arguments = _OF_ONE_DOMAIN[type(transition)]
+    return Call(script, domain_keys(prefix, transition.scope), arguments(transition))
 
 
 def read_call(workspace_key: str, keys_of: Callable[[str], Sequence[str]], domains: Sequence[str]) -> Call:
@@ -65,14 +57,16 @@ def _issue(issue: t.Issue) -> tuple[str | int, ...]:
     offers = chain.from_iterable(
         (
             _optional(offer.threshold_nano), "limit" if offer.unpaced else "pace",
-            offer.arm, offer.ceiling_nano, offer.answer,
+            offer.arm, offer.ceiling_nano, offer.answer, int(offer.sampled),
         )
         for offer in issue.offers
     )  # fmt: skip
+    sample = issue.sample
     return (
         issue.scope.domain, issue.decision_id, issue.known_version, issue.known_revision, issue.freshness,
         issue.reward_deadline_ms, _optional(issue.default_reward_micro), *_shape(issue.shape),
-        *_level(issue.domain_level), *_level(issue.workspace_level), issue.shadow_proposal, *offers,
+        *_level(issue.domain_level), *_level(issue.workspace_level), issue.proposal, int(issue.agrees),
+        int(sample.exposed), sample.share_ppm, row(sample.charged), sample.epoch_decisions, sample.epoch_ms, *offers,
     )  # fmt: skip
 
 
@@ -81,8 +75,42 @@ def _settle(settle: t.Settle) -> tuple[str | int, ...]:
         settle.scope.domain, settle.decision_id, int(settle.final), settle.collected,
         _optional(settle.reward_micro), _optional(settle.reward_sq_nano),
         _optional(settle.cost_nano), _optional(settle.latency_us),
-        settle.signals_json, *_shape(settle.shape),
+        settle.signals_json, *_shape(settle.shape), settle.phase, row(settle.held), row(settle.exposed),
     )  # fmt: skip
+
+
+def _set_mode(change: t.SetMode) -> tuple[str | int, ...]:
+    fields = chain.from_iterable(gate_fields(change.gate).items())
+    return (
+        change.scope.domain, change.known_revision, change.mode, change.reason, change.settings_json,
+        int(change.reinstate), *fields,
+    )  # fmt: skip
+
+
+def _fold(fold: t.Fold) -> tuple[str | int, ...]:
+    fields = chain.from_iterable(gate_fields(fold.gate).items())
+    return (
+        fold.scope.domain, fold.phase, fold.cell.number, packed_cell(fold.cell), fold.released_ppm,
+        int(fold.new_phase), fold.checkpoint, *fields,
+    )  # fmt: skip
+
+
+def _release(release: t.Release) -> tuple[str | int, ...]:
+    return (release.scope.domain, release.decision_id, *_shape(release.shape))
+
+
+def _expire(expire: t.Expire) -> tuple[str | int, ...]:
+    return (expire.scope.domain, expire.most, *_shape(expire.shape))
+
+
+_OF_ONE_DOMAIN: dict[type, tuple[str, Callable[[Any], tuple[str | int, ...]]]] = {
+    t.Issue: ("recommend", _issue),
+    t.Settle: ("settle", _settle),
+    t.Release: ("release", _release),
+    t.Expire: ("expire", _expire),
+    t.SetMode: ("set_mode", _set_mode),
+    t.Fold: ("fold", _fold),
+}
 
 
 def _counted(pairs: Mapping[str, str | int]) -> list[str | int]:
@@ -130,17 +158,21 @@ def _view(raw: Sequence[Any]) -> DomainView:
     return view_from(pairs(figures), pairs(recent), pairs(gate), int(now_ms), int(still_open))
 
 
+def _optional_view(raw: Sequence[Any] | None) -> DomainView | None:
+    return _view(raw) if raw else None
+
+
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode()
 
 
 _REPLIES: dict[Code, Callable[[Any], t.Reply]] = {
-    Code.ISSUED: lambda a: t.Issued(a[1] - 1, int(a[2]), int(a[3]), _view(a[4]) if a[4] else None),
+    Code.ISSUED: lambda a: t.Issued(a[1] - 1, int(a[2]), int(a[3]), _optional_view(a[4])),
     Code.REPLAYED: lambda a: t.Replayed(a[1].decode(), int(a[2])),
     Code.STALE: lambda a: t.Stale(_view(a[1])),
     Code.REFUSED: lambda _: t.Refused(),
     Code.APPLIED: lambda a: t.Applied(
-        a[1].decode(), int(a[2]), int(a[3]), *(average_from(_text(a[at]) if len(a) > at else None) for at in (4, 5))
+        a[1].decode(), int(a[2]), int(a[3]), average_from(_text(a[4])), average_from(_text(a[5])), _optional_view(a[6])
     ),
     Code.COLLECTED: lambda a: t.Collected(a[1].decode()),
     Code.MERGE: lambda a: t.Merge(a[1].decode()),
@@ -149,8 +181,10 @@ _REPLIES: dict[Code, Callable[[Any], t.Reply]] = {
     Code.UNKNOWN: lambda _: t.Unknown(),
     Code.RELEASED: lambda _: t.Released(),
     Code.CLOSED: lambda _: t.Closed(),
-    Code.SWEPT: lambda a: t.Swept(a[1]),
-    Code.MODE_SET: lambda a: t.ModeSet(a[1], a[2].decode()),
+    Code.SWEPT: lambda a: t.Swept(a[1], _optional_view(a[2])),
+    Code.MODE_SET: lambda a: t.ModeSet(a[1], a[2].decode(), bool(a[3])),
+    Code.FOLDED: lambda a: t.Folded(_view(a[1])),
+    Code.OUTRUN: lambda a: t.Outrun(_view(a[1])),
     Code.RESTORED: lambda _: t.Restored(),
     Code.CONFLICT: lambda _: t.Conflict(),
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sidecar.model.decision import Decision
+from sidecar.model.gate import GateEvent
 from sidecar.model.names import Scope
 
 
@@ -38,5 +39,13 @@ class Administered:
     message: str
 
 
-Event = Decided | Reported | Administered
+@dataclass(frozen=True, slots=True)
+class GateMoved:
+    """The gate moved a domain to another stage."""
+
+    scope: Scope
+    event: GateEvent
+
+
+Event = Decided | Reported | Administered | GateMoved
 Observer = Callable[[Event], None]

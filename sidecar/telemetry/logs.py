@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from sidecar.telemetry.events import Administered, Decided, Event, Reported
+from sidecar.telemetry.events import Administered, Decided, Event, GateMoved, Reported
 
 _log = logging.getLogger("sidecar.decisions")
 
@@ -59,6 +59,16 @@ def log_event(event: Event) -> None:
             _log.debug("reported", extra={"facts": _scope_facts(event) | facts | _took(event.seconds)})
         case Administered():
             _log.info("%s: %s", event.what, event.message, extra={"facts": _scope_facts(event)})
+        case GateMoved(_, moved):
+            facts = {"attempt": moved.attempt, "decisions": moved.decisions}
+            facts |= {"checkpoint_restored": moved.checkpoint_restored}
+            _log.warning(
+                "gate: %s -> %s: %s",
+                moved.before,
+                moved.after,
+                moved.reason,
+                extra={"facts": _scope_facts(event) | facts},
+            )
         case _:
             return
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
-from sidecar.telemetry.events import Administered, Decided, Event, Reported
+from sidecar.telemetry.events import Administered, Decided, Event, GateMoved, Reported
 
 _BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
@@ -41,6 +41,9 @@ class Metrics:
         self.administered = Counter(
             "learning_administered", "Changes by operators", ("domain", "what"), registry=self.registry
         )
+        self.gate_moves = Counter(
+            "learning_gate_moves", "Changes of stage by the gate", ("domain", "before", "after"), registry=self.registry
+        )
         self.swept = Counter(
             "learning_swept", "Overdue decisions closed and old ones forgotten by this sidecar", registry=self.registry
         )
@@ -67,6 +70,8 @@ class Metrics:
                 self.rewards.labels(domain, outcome).inc()
             case Administered(_, what, _):
                 self.administered.labels(domain, what).inc()
+            case GateMoved(_, moved):
+                self.gate_moves.labels(domain, moved.before, moved.after).inc()
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""

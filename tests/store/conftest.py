@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from sidecar.model.gate import GateState
 from sidecar.model.names import Scope
 from sidecar.model.view import WorkspaceView
 from sidecar.model.window import window_id
@@ -148,11 +149,13 @@ class Transitions:
         level: t.Level = t.Level(),  # noqa: B008 - frozen
         whole: t.Level = t.Level(),  # noqa: B008 - frozen
         proposal: str = "",
+        agrees: bool = False,
+        sample: t.Sample = t.Sample(),  # noqa: B008 - frozen
     ) -> t.Issue:
         """Ask for a decision; by default one that needs no money."""
         return t.Issue(
             self.scope(domain), decision_id, version, revision, freshness, deadline_ms, default, shape, level, whole,
-            proposal, offers or (FREE,),
+            proposal, agrees, sample, offers or (FREE,),
         )  # fmt: skip
 
     def settle(
@@ -167,12 +170,16 @@ class Transitions:
         collected: str = "",
         signals: str = "{}",
         shape: t.Shape = SHAPE,
+        phase: int = 0,
+        held: tuple[int, ...] = (),
+        exposed: tuple[int, ...] = (),
     ) -> t.Settle:
         """Report a reward in micro-units."""
         square = None if reward is None else (reward * reward + 500) // 1000
         return t.Settle(
-            self.scope(domain), decision_id, final, collected, reward, square, cost, latency, signals, shape
-        )
+            self.scope(domain), decision_id, final, collected, reward, square, cost, latency, signals, shape,
+            phase, held, exposed,
+        )  # fmt: skip
 
     def release(self, decision_id: str = "d1", domain: str = "route") -> t.Release:
         """Close a decision that was not acted on."""
@@ -182,9 +189,18 @@ class Transitions:
         """Close what is overdue."""
         return t.Expire(self.scope(domain), most, shape)
 
-    def mode(self, mode: str, settings: str = "", domain: str = "route") -> t.SetMode:
+    def mode(
+        self,
+        mode: str,
+        settings: str = "",
+        domain: str = "route",
+        *,
+        revision: int = 0,
+        gate: GateState = GateState(),  # noqa: B008 - frozen
+        reinstate: bool = False,
+    ) -> t.SetMode:
         """Set a mode."""
-        return t.SetMode(self.scope(domain), mode, f"reason for {mode}", settings)
+        return t.SetMode(self.scope(domain), revision, mode, f"reason for {mode}", settings, gate, reinstate)
 
     def read(self) -> t.Read:
         """Read the workspace."""

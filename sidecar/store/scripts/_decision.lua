@@ -1,25 +1,33 @@
 -- The life of a decision, as strings in two hashes and one sorted set of the domain:
 --
---   pending[id]  deadline_ms TAB ceiling_nano TAB default_micro TAB arm TAB answer TAB collected
+--   pending[id]  issued_ms TAB deadline_ms TAB ceiling_nano TAB default_micro TAB arm TAB answer TAB sample TAB
+--                collected
 --   settled[id]  state TAB (the same record)      state: rewarded, released, expired, late
 --   due[id]      when something is to be done: the deadline while pending, then when to forget
 --
 -- default_micro is the reward for a decision that never gets one, or empty to learn nothing from it.
--- answer is what Recommend said, opaque here, for replays. collected is empty, or what partial reports
--- brought: reward_micro SPACE reward_sq_nano SPACE cost_nano SPACE latency_us SPACE signals (JSON);
--- a figure that is not known yet is empty.
+-- answer is what Recommend said, opaque here, for replays. sample is empty, or what makes the decision evidence
+-- (`_gate.lua`). collected is empty, or what partial reports brought: reward_micro SPACE reward_sq_nano SPACE
+-- cost_nano SPACE latency_us SPACE signals (JSON); a figure that is not known yet is empty.
 -- No name may hold a TAB. '# keep' is a member of every key, so that no key ever disappears: while a slot
 -- migrates, Redis refuses a script that names both a key that exists and one that does not.
 
 local KEEP = '# keep'
 
 local function parse(record)
-  local deadline, ceiling, default, arm, answer, collected =
-    string.match(record, '^(%d+)\t(%d+)\t(%d*)\t([^\t]*)\t([^\t]*)\t(.*)$')
+  local issued, deadline, ceiling, default, arm, answer, sample, collected =
+    string.match(record, '^(%d+)\t(%d+)\t(%d+)\t(%d*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
   return {
-    deadline = tonumber(deadline), ceiling = tonumber(ceiling), default = default,
-    arm = arm, answer = answer, collected = collected,
+    issued = tonumber(issued), deadline = tonumber(deadline), ceiling = tonumber(ceiling), default = default,
+    arm = arm, answer = answer, sample = sample, collected = collected,
   }
+end
+
+local function packed(decision)
+  return table.concat({
+    int(decision.issued), int(decision.deadline), int(decision.ceiling), decision.default, decision.arm,
+    decision.answer, decision.sample, decision.collected,
+  }, '\t')
 end
 
 local function close(keys, id, state, record, now, remember)
@@ -68,6 +76,7 @@ local function expire(keys, id, record, now, shape)
   if micro ~= '' then learn(keys, decision.arm, 'defaulted', micro, square, cost, latency, now, shape) end
   book(keys.workspace, keys.level, now, decision.ceiling, tonumber(cost) or 0)
   redis.call('HINCRBY', keys.arms, 'expired', 1)
+  resolve(keys.gate, now, decision.sample)
   close(keys, id, 'expired', record, now, shape.remember)
 end
 
@@ -90,17 +99,19 @@ end
 local function found(keys, domain, now)
   if redis.call('HEXISTS', keys.arms, 'version') == 1 then return end
   redis.call('HSET', keys.arms, 'version', '0')
-  for _, key in ipairs({ keys.recent, keys.pending, keys.settled }) do redis.call('HSET', key, KEEP, '1') end
+  for _, key in ipairs({ keys.recent, keys.pending, keys.settled, keys.checkpoint }) do
+    redis.call('HSET', key, KEEP, '1')
+  end
   redis.call('ZADD', keys.due, '+inf', KEEP)
   redis.call('HSETNX', keys.gate, 'revision', '0')
   redis.call('HSETNX', keys.workspace, 'domain:' .. domain, int(now))
 end
 
--- KEYS of one domain by name; every script that changes a domain takes the same seven in this order.
+-- KEYS of one domain by name; every script that changes a domain takes the same eight in this order.
 local function domain_keys(keys, domain)
   return {
     arms = keys[1], recent = keys[2], pending = keys[3], due = keys[4], settled = keys[5], gate = keys[6],
-    workspace = keys[7], level = 'domain/' .. domain,
+    checkpoint = keys[7], workspace = keys[8], level = 'domain/' .. domain,
   }
 end
 

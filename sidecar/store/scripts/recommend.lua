@@ -1,7 +1,7 @@
 #!lua
 -- recommend: issues one decision, or says why not.
 --
--- KEYS  1 arms  2 recent  3 pending  4 due  5 settled  6 gate  7 workspace   (of one domain, one hash tag)
+-- KEYS  1 arms  2 recent  3 pending  4 due  5 settled  6 gate  7 checkpoint  8 workspace   (of one domain)
 -- ARGV  1 domain, a name
 --       2 decision id
 --       3 the version of the statistics that the offers were made on
@@ -12,10 +12,13 @@
 --       8 EWMA length  9 recent length  10 how long a closed decision is remembered, in ms
 --       11 domain limit in nano-dollars or ''  12 its window  13 its pace in nano-dollars a decision or ''
 --       14 workspace limit or ''  15 its window  16 its pace or ''
---       17 in shadow the arm that the policy would have executed, else ''
---       18 and more, five for each offer, dearest first: least money that must be available (or '' if none need
+--       17 the arm that the policy proposes, or ''  18 '1' if that is the baseline
+--       19 whether a sample executes the proposal, '1' or '0'  20 its share in parts per million
+--       21 what it adds to the sums  22 so many decisions fill an epoch  23 so long an epoch lasts, in ms
+--       24 and more, six for each offer, dearest first: least money that must be available (or '' if none need
 --          be), whether the limit counts as paced or as a whole ('pace' or 'limit'), arm, ceiling in nano-dollars,
---          answer (opaque)
+--          answer (opaque), '1' if the decision is a sample of the gate: such an offer is skipped when the gate's
+--          allowance has no room for it
 -- Returns {ISSUED, number of the offer from 1, deadline_ms, version, view or nil}
 --         {REPLAYED, answer, deadline_ms}   {STALE, view}   {REFUSED, now_ms}
 --
@@ -23,6 +26,7 @@
 -- separated by another sidecar's decision, or money is promised twice.
 -- @include _clock.lua
 -- @include _ledger.lua
+-- @include _gate.lua
 -- @include _decision.lua
 -- @include _view.lua
 
@@ -51,24 +55,34 @@ local money = {
   limit = math.min(available(domain, ARGV[11], ''), available(workspace, ARGV[14], '')),
 }
 
-for at = 18, #ARGV, 5 do
-  if ARGV[at] == '' or tonumber(ARGV[at]) <= money[ARGV[at + 1]] then
+local share = tonumber(ARGV[20])
+local admitted = admits(keys.gate, share)
+for at = 24, #ARGV, 6 do
+  local sampled = ARGV[at + 5] == '1'
+  if (ARGV[at] == '' or tonumber(ARGV[at]) <= money[ARGV[at + 1]]) and (admitted or not sampled) then
     local arm, ceiling = ARGV[at + 2], ARGV[at + 3]
-    local deadline = int(now + tonumber(ARGV[6]))
+    local deadline, sample = int(now + tonumber(ARGV[6])), ''
+    if sampled then
+      local epoch = charge(keys.gate, now, share, ARGV[21], tonumber(ARGV[22]), tonumber(ARGV[23]))
+      sample = table.concat({ revision, epoch, ARGV[19] }, ' ')
+    end
     reserve(keys.workspace, domain, tonumber(ceiling))
     reserve(keys.workspace, workspace, tonumber(ceiling))
-    redis.call('HSET', keys.pending, id, table.concat({ deadline, ceiling, ARGV[7], arm, ARGV[at + 4], '' }, '\t'))
+    redis.call('HSET', keys.pending, id, packed({
+      issued = now, deadline = deadline, ceiling = ceiling, default = ARGV[7], arm = arm, answer = ARGV[at + 4],
+      sample = sample, collected = '',
+    }))
     redis.call('ZADD', keys.due, deadline, id)
     redis.call('HINCRBY', keys.arms, 'decisions', 1)
     redis.call('HINCRBY', keys.arms, 'pulls:' .. arm, 1)
     if ARGV[17] ~= '' then
       redis.call('HINCRBY', keys.arms, 'shadowed', 1)
       redis.call('HINCRBY', keys.arms, 'proposed:' .. ARGV[17], 1)
-      if ARGV[17] == arm then redis.call('HINCRBY', keys.arms, 'agreed', 1) end
+      if ARGV[18] == '1' then redis.call('HINCRBY', keys.arms, 'agreed', 1) end
     end
     version = redis.call('HGET', keys.arms, 'version')
     local newer = ARGV[5] ~= 'any' and version ~= ARGV[3]
-    return { ISSUED, (at - 13) / 5, deadline, version, newer and view(keys, now) or false }
+    return { ISSUED, (at - 18) / 6, deadline, version, newer and view(keys, now) or false }
   end
 end
 

@@ -1,7 +1,7 @@
 #!lua
 -- release: closes a decision that was not acted on, gives its money back and learns nothing.
 --
--- KEYS  1 arms  2 recent  3 pending  4 due  5 settled  6 gate  7 workspace   (of one domain, one hash tag)
+-- KEYS  1 arms  2 recent  3 pending  4 due  5 settled  6 gate  7 checkpoint  8 workspace   (of one domain)
 -- ARGV  1 domain, a name
 --       2 decision id
 --       3 EWMA length  4 recent length  5 how long a closed decision is remembered, in ms
@@ -10,6 +10,7 @@
 -- Why atomic: a reward and a release of one decision may arrive at two sidecars at once; one of them must win.
 -- @include _clock.lua
 -- @include _ledger.lua
+-- @include _gate.lua
 -- @include _decision.lua
 
 local keys = domain_keys(KEYS, ARGV[1])
@@ -28,5 +29,6 @@ end
 local paid = string.match(decision.collected, '^%d* %d* (%d+)')
 book(keys.workspace, keys.level, now, decision.ceiling, tonumber(paid or 0))
 redis.call('HINCRBY', keys.arms, 'released', 1)
+resolve(keys.gate, now, decision.sample, '')
 close(keys, id, 'released', record, now, shape.remember)
 return { RELEASED }

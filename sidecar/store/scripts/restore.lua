@@ -1,7 +1,7 @@
 #!lua
 -- restore: replaces the statistics of some domains, and raises accounts to what was spent, if nothing changed.
 --
--- KEYS  1 workspace, then for each domain seven: arms, recent, pending, due, settled, gate, workspace   (one hash tag)
+-- KEYS  1 workspace, then for each domain eight: arms, recent, pending, due, settled, gate, checkpoint, workspace
 -- ARGV  1 how many domains
 --       2 how many account fields, then that many pairs: field of the workspace hash, value
 --       then for each domain: name, expected version, how many arms fields, the pairs, how many recent fields, the pairs
@@ -10,6 +10,7 @@
 -- Why atomic: comparing and setting must be one step, and a workspace is restored entirely or not at all.
 -- @include _clock.lua
 -- @include _ledger.lua
+-- @include _gate.lua
 -- @include _decision.lua
 
 local at = 2
@@ -25,7 +26,7 @@ end
 local money, money_count = pairs_from_argv()
 local domains = {}
 for number = 1, tonumber(ARGV[1]) do
-  local keys = { unpack(KEYS, 7 * number - 5, 7 * number + 1) }
+  local keys = { unpack(KEYS, 8 * number - 6, 8 * number + 1) }
   local one = { name = ARGV[at], keys = domain_keys(keys, ARGV[at]), expected = ARGV[at + 1] }
   at = at + 2
   one.arms, one.arms_count = pairs_from_argv()

@@ -1,7 +1,7 @@
 #!lua
 -- settle: takes one report of what happened after a decision.
 --
--- KEYS  1 arms  2 recent  3 pending  4 due  5 settled  6 gate  7 workspace   (of one domain, one hash tag)
+-- KEYS  1 arms  2 recent  3 pending  4 due  5 settled  6 gate  7 checkpoint  8 workspace   (of one domain)
 -- ARGV  1 domain, a name
 --       2 decision id
 --       3 '1' if this report is final, '0' if more signals will follow
@@ -10,14 +10,20 @@
 --       7 cost in nano-dollars or ''  8 latency in microseconds or ''
 --       9 the signals as JSON (kept with a partial report)
 --       10 EWMA length  11 recent length  12 how long a closed decision is remembered, in ms
--- Returns {APPLIED, arm, version, ceiling_nano, recent costs or nil, recent latencies or nil}
+--       13 the phase of the gate that 14 and 15 were computed for
+--       14 what this reward adds to the sums if the baseline was executed  15 if the proposal was  ('' for no reward)
+-- Returns {APPLIED, arm, version, ceiling_nano, recent costs or nil, recent latencies or nil, view if an epoch may be
+--         folded or nil}
 --         {COLLECTED, arm}   {MERGE, collected}   {DUPLICATE}   {LATE}   {UNKNOWN}
+--         {STALE, view}: the decision is evidence in a phase that the caller does not know yet; nothing was written
 --
 -- Why atomic: the mark that a decision is settled, the statistics and the money must change together, or a
 -- crash or a second report in between counts a reward twice or not at all.
 -- @include _clock.lua
 -- @include _ledger.lua
+-- @include _gate.lua
 -- @include _decision.lua
+-- @include _view.lua
 
 local keys = domain_keys(KEYS, ARGV[1])
 local id, cost, latency = ARGV[2], ARGV[7], ARGV[8]
@@ -48,10 +54,15 @@ end
 
 local decision = parse(record)
 if decision.collected ~= ARGV[4] then return { MERGE, decision.collected } end
+local sample, phase, side = string.match(decision.sample, '^((%d+) %d+ (%d))')
+local evidence = side == '1' and ARGV[15] or ARGV[14]
+if phase and phase ~= ARGV[13] and phase == redis.call('HGET', keys.gate, 'revision') then
+  return { STALE, view(keys, now) }
+end
 if ARGV[3] == '0' then
-  local collected = table.concat({ ARGV[5], ARGV[6], cost, latency, ARGV[9] }, ' ')
-  local head = string.sub(record, 1, #record - #decision.collected)
-  redis.call('HSET', keys.pending, id, head .. collected)
+  decision.collected = table.concat({ ARGV[5], ARGV[6], cost, latency, ARGV[9] }, ' ')
+  if sample then decision.sample = evidence == '' and sample or sample .. ' ' .. evidence end
+  redis.call('HSET', keys.pending, id, packed(decision))
   return { COLLECTED, decision.arm }
 end
 
@@ -59,9 +70,12 @@ local version = learn(keys, decision.arm, 'count', ARGV[5], ARGV[6], cost, laten
 -- A call whose cost nobody told is booked at its ceiling: money is never lost, only overestimated.
 book(keys.workspace, keys.level, now, decision.ceiling, tonumber(cost ~= '' and cost or decision.ceiling))
 redis.call('HINCRBY', keys.arms, 'applied', 1)
+slide(keys.recent, 'delay_ms', now - decision.issued, now, shape)
+local folds = resolve(keys.gate, now, decision.sample, evidence)
 close(keys, id, 'rewarded', record, now, shape.remember)
 return {
   APPLIED, decision.arm, version, int(decision.ceiling),
   redis.call('HGET', keys.recent, 'cost_nano:' .. decision.arm),
   redis.call('HGET', keys.recent, 'latency_us:' .. decision.arm),
+  folds and view(keys, now),
 }

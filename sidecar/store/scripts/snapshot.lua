@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- snapshot: reads a whole workspace at one instant, for snapshots and for status.
 --
--- KEYS  1 workspace, then for each domain seven: arms, recent, pending, due, settled, gate, workspace
+-- KEYS  1 workspace, then for each domain eight: arms, recent, pending, due, settled, gate, checkpoint, workspace
 -- ARGV  the domains' names, in the same order
 -- Returns {READ, now_ms, workspace, {view of a domain, ...}}, or {CHANGED, workspace} when the workspace has other
 --         domains than those named: read again with these.
@@ -26,7 +26,7 @@ end
 local now = now_ms()
 local views = {}
 for number = 1, #ARGV do
-  local at = 7 * number - 5
+  local at = 8 * number - 6
   views[number] = view({ arms = KEYS[at], recent = KEYS[at + 1], pending = KEYS[at + 2], gate = KEYS[at + 5] }, now)
 end
 return { READ, int(now), workspace, views }

@@ -14,6 +14,9 @@ class Mode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODE_OFF: _ClassVar[Mode]
     MODE_SHADOW: _ClassVar[Mode]
     MODE_UNGATED: _ClassVar[Mode]
+    MODE_CANARY: _ClassVar[Mode]
+    MODE_LIVE: _ClassVar[Mode]
+    MODE_GATED: _ClassVar[Mode]
 
 class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -71,6 +74,9 @@ MODE_UNSPECIFIED: Mode
 MODE_OFF: Mode
 MODE_SHADOW: Mode
 MODE_UNGATED: Mode
+MODE_CANARY: Mode
+MODE_LIVE: Mode
+MODE_GATED: Mode
 SOURCE_UNSPECIFIED: Source
 SOURCE_LEARNED: Source
 SOURCE_BASELINE: Source
@@ -152,7 +158,7 @@ class ShieldAction(_message.Message):
     def __init__(self, shield: _Optional[_Union[Shield, str]] = ..., effect: _Optional[_Union[ShieldEffect, str]] = ..., arm: _Optional[str] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("arm", "outcome", "decision_id", "propensity", "baseline", "proposal", "mode", "source", "shields", "expires_at_unix_ms", "degraded", "policy", "statistics_version", "reserved_usd")
+    __slots__ = ("arm", "outcome", "decision_id", "propensity", "baseline", "proposal", "mode", "source", "shields", "expires_at_unix_ms", "degraded", "policy", "statistics_version", "reserved_usd", "sampled")
     ARM_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +173,7 @@ class RecommendResponse(_message.Message):
     POLICY_FIELD_NUMBER: _ClassVar[int]
     STATISTICS_VERSION_FIELD_NUMBER: _ClassVar[int]
     RESERVED_USD_FIELD_NUMBER: _ClassVar[int]
+    SAMPLED_FIELD_NUMBER: _ClassVar[int]
     arm: str
     outcome: RecommendOutcome
     decision_id: str
@@ -181,7 +188,8 @@ class RecommendResponse(_message.Message):
     policy: str
     statistics_version: int
     reserved_usd: float
-    def __init__(self, arm: _Optional[str] = ..., outcome: _Optional[_Union[RecommendOutcome, str]] = ..., decision_id: _Optional[str] = ..., propensity: _Optional[float] = ..., baseline: _Optional[str] = ..., proposal: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., source: _Optional[_Union[Source, str]] = ..., shields: _Optional[_Iterable[_Union[ShieldAction, _Mapping]]] = ..., expires_at_unix_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., policy: _Optional[str] = ..., statistics_version: _Optional[int] = ..., reserved_usd: _Optional[float] = ...) -> None: ...
+    sampled: bool
+    def __init__(self, arm: _Optional[str] = ..., outcome: _Optional[_Union[RecommendOutcome, str]] = ..., decision_id: _Optional[str] = ..., propensity: _Optional[float] = ..., baseline: _Optional[str] = ..., proposal: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., source: _Optional[_Union[Source, str]] = ..., shields: _Optional[_Iterable[_Union[ShieldAction, _Mapping]]] = ..., expires_at_unix_ms: _Optional[int] = ..., degraded: _Optional[bool] = ..., policy: _Optional[str] = ..., statistics_version: _Optional[int] = ..., reserved_usd: _Optional[float] = ..., sampled: _Optional[bool] = ...) -> None: ...
 
 class RecommendBatchRequest(_message.Message):
     __slots__ = ("requests",)
@@ -423,8 +431,88 @@ class BudgetStatus(_message.Message):
     overrun_usd: float
     def __init__(self, level: _Optional[str] = ..., window: _Optional[str] = ..., limit_usd: _Optional[float] = ..., spent_usd: _Optional[float] = ..., reserved_usd: _Optional[float] = ..., overrun_usd: _Optional[float] = ...) -> None: ...
 
+class GateEvent(_message.Message):
+    __slots__ = ("at_unix_ms", "before", "after", "attempt", "reason", "decisions", "checkpoint_restored")
+    AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_RESTORED_FIELD_NUMBER: _ClassVar[int]
+    at_unix_ms: int
+    before: Mode
+    after: Mode
+    attempt: int
+    reason: str
+    decisions: int
+    checkpoint_restored: bool
+    def __init__(self, at_unix_ms: _Optional[int] = ..., before: _Optional[_Union[Mode, str]] = ..., after: _Optional[_Union[Mode, str]] = ..., attempt: _Optional[int] = ..., reason: _Optional[str] = ..., decisions: _Optional[int] = ..., checkpoint_restored: _Optional[bool] = ...) -> None: ...
+
+class GateStatus(_message.Message):
+    __slots__ = ("stage", "pinned", "attempt", "share", "decisions", "exposures", "unfolded", "evidence", "evidence_needed", "improvement", "improvement_low", "confidence", "baseline_mean", "exposed_mean", "held_mean", "exposed_missing_rate", "held_missing_rate", "loss_allowance", "loss_allowance_left", "loss_allowance_granted", "alarm", "alarm_at", "safety_evidence", "missing_evidence", "promotions", "rollbacks", "checkpoint_at_unix_ms", "next", "events")
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    DECISIONS_FIELD_NUMBER: _ClassVar[int]
+    EXPOSURES_FIELD_NUMBER: _ClassVar[int]
+    UNFOLDED_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_NEEDED_FIELD_NUMBER: _ClassVar[int]
+    IMPROVEMENT_FIELD_NUMBER: _ClassVar[int]
+    IMPROVEMENT_LOW_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_MEAN_FIELD_NUMBER: _ClassVar[int]
+    EXPOSED_MEAN_FIELD_NUMBER: _ClassVar[int]
+    HELD_MEAN_FIELD_NUMBER: _ClassVar[int]
+    EXPOSED_MISSING_RATE_FIELD_NUMBER: _ClassVar[int]
+    HELD_MISSING_RATE_FIELD_NUMBER: _ClassVar[int]
+    LOSS_ALLOWANCE_FIELD_NUMBER: _ClassVar[int]
+    LOSS_ALLOWANCE_LEFT_FIELD_NUMBER: _ClassVar[int]
+    LOSS_ALLOWANCE_GRANTED_FIELD_NUMBER: _ClassVar[int]
+    ALARM_FIELD_NUMBER: _ClassVar[int]
+    ALARM_AT_FIELD_NUMBER: _ClassVar[int]
+    SAFETY_EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    MISSING_EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
+    ROLLBACKS_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    stage: Mode
+    pinned: bool
+    attempt: int
+    share: float
+    decisions: int
+    exposures: int
+    unfolded: int
+    evidence: float
+    evidence_needed: float
+    improvement: float
+    improvement_low: float
+    confidence: float
+    baseline_mean: float
+    exposed_mean: float
+    held_mean: float
+    exposed_missing_rate: float
+    held_missing_rate: float
+    loss_allowance: float
+    loss_allowance_left: float
+    loss_allowance_granted: float
+    alarm: float
+    alarm_at: float
+    safety_evidence: float
+    missing_evidence: float
+    promotions: int
+    rollbacks: int
+    checkpoint_at_unix_ms: int
+    next: str
+    events: _containers.RepeatedCompositeFieldContainer[GateEvent]
+    def __init__(self, stage: _Optional[_Union[Mode, str]] = ..., pinned: _Optional[bool] = ..., attempt: _Optional[int] = ..., share: _Optional[float] = ..., decisions: _Optional[int] = ..., exposures: _Optional[int] = ..., unfolded: _Optional[int] = ..., evidence: _Optional[float] = ..., evidence_needed: _Optional[float] = ..., improvement: _Optional[float] = ..., improvement_low: _Optional[float] = ..., confidence: _Optional[float] = ..., baseline_mean: _Optional[float] = ..., exposed_mean: _Optional[float] = ..., held_mean: _Optional[float] = ..., exposed_missing_rate: _Optional[float] = ..., held_missing_rate: _Optional[float] = ..., loss_allowance: _Optional[float] = ..., loss_allowance_left: _Optional[float] = ..., loss_allowance_granted: _Optional[float] = ..., alarm: _Optional[float] = ..., alarm_at: _Optional[float] = ..., safety_evidence: _Optional[float] = ..., missing_evidence: _Optional[float] = ..., promotions: _Optional[int] = ..., rollbacks: _Optional[int] = ..., checkpoint_at_unix_ms: _Optional[int] = ..., next: _Optional[str] = ..., events: _Optional[_Iterable[_Union[GateEvent, _Mapping]]] = ...) -> None: ...
+
 class DomainStatus(_message.Message):
-    __slots__ = ("domain", "mode", "mode_reason", "policy", "statistics_version", "arms", "decisions", "open", "applied", "duplicates", "late", "released", "expired", "refused", "shadowed", "agreed", "budget")
+    __slots__ = ("domain", "mode", "mode_reason", "policy", "statistics_version", "arms", "decisions", "open", "applied", "duplicates", "late", "released", "expired", "refused", "shadowed", "agreed", "budget", "gate", "agreement_rate", "missing_rate", "delay_mean_ms", "delay_high_ms")
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     MODE_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -442,6 +530,11 @@ class DomainStatus(_message.Message):
     SHADOWED_FIELD_NUMBER: _ClassVar[int]
     AGREED_FIELD_NUMBER: _ClassVar[int]
     BUDGET_FIELD_NUMBER: _ClassVar[int]
+    GATE_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_RATE_FIELD_NUMBER: _ClassVar[int]
+    MISSING_RATE_FIELD_NUMBER: _ClassVar[int]
+    DELAY_MEAN_MS_FIELD_NUMBER: _ClassVar[int]
+    DELAY_HIGH_MS_FIELD_NUMBER: _ClassVar[int]
     domain: str
     mode: Mode
     mode_reason: str
@@ -459,7 +552,12 @@ class DomainStatus(_message.Message):
     shadowed: int
     agreed: int
     budget: BudgetStatus
-    def __init__(self, domain: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., mode_reason: _Optional[str] = ..., policy: _Optional[str] = ..., statistics_version: _Optional[int] = ..., arms: _Optional[_Iterable[_Union[ArmStatus, _Mapping]]] = ..., decisions: _Optional[int] = ..., open: _Optional[int] = ..., applied: _Optional[int] = ..., duplicates: _Optional[int] = ..., late: _Optional[int] = ..., released: _Optional[int] = ..., expired: _Optional[int] = ..., refused: _Optional[int] = ..., shadowed: _Optional[int] = ..., agreed: _Optional[int] = ..., budget: _Optional[_Union[BudgetStatus, _Mapping]] = ...) -> None: ...
+    gate: GateStatus
+    agreement_rate: float
+    missing_rate: float
+    delay_mean_ms: float
+    delay_high_ms: float
+    def __init__(self, domain: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., mode_reason: _Optional[str] = ..., policy: _Optional[str] = ..., statistics_version: _Optional[int] = ..., arms: _Optional[_Iterable[_Union[ArmStatus, _Mapping]]] = ..., decisions: _Optional[int] = ..., open: _Optional[int] = ..., applied: _Optional[int] = ..., duplicates: _Optional[int] = ..., late: _Optional[int] = ..., released: _Optional[int] = ..., expired: _Optional[int] = ..., refused: _Optional[int] = ..., shadowed: _Optional[int] = ..., agreed: _Optional[int] = ..., budget: _Optional[_Union[BudgetStatus, _Mapping]] = ..., gate: _Optional[_Union[GateStatus, _Mapping]] = ..., agreement_rate: _Optional[float] = ..., missing_rate: _Optional[float] = ..., delay_mean_ms: _Optional[float] = ..., delay_high_ms: _Optional[float] = ...) -> None: ...
 
 class StoreStatus(_message.Message):
     __slots__ = ("reachable", "server")
@@ -482,27 +580,33 @@ class StatusResponse(_message.Message):
     def __init__(self, domains: _Optional[_Iterable[_Union[DomainStatus, _Mapping]]] = ..., budget: _Optional[_Union[BudgetStatus, _Mapping]] = ..., store: _Optional[_Union[StoreStatus, _Mapping]] = ..., sidecar_version: _Optional[str] = ...) -> None: ...
 
 class SetModeRequest(_message.Message):
-    __slots__ = ("tenant", "workspace", "domain", "mode", "reason", "settings")
+    __slots__ = ("tenant", "workspace", "domain", "mode", "reason", "settings", "reset_attempts", "reinstate_checkpoint")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     WORKSPACE_FIELD_NUMBER: _ClassVar[int]
     DOMAIN_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    RESET_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    REINSTATE_CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     workspace: str
     domain: str
     mode: Mode
     reason: str
     settings: _struct_pb2.Struct
-    def __init__(self, tenant: _Optional[str] = ..., workspace: _Optional[str] = ..., domain: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., reason: _Optional[str] = ..., settings: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    reset_attempts: bool
+    reinstate_checkpoint: bool
+    def __init__(self, tenant: _Optional[str] = ..., workspace: _Optional[str] = ..., domain: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., reason: _Optional[str] = ..., settings: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reset_attempts: _Optional[bool] = ..., reinstate_checkpoint: _Optional[bool] = ...) -> None: ...
 
 class SetModeResponse(_message.Message):
-    __slots__ = ("mode", "previous_mode", "revision")
+    __slots__ = ("mode", "previous_mode", "revision", "checkpoint_reinstated")
     MODE_FIELD_NUMBER: _ClassVar[int]
     PREVIOUS_MODE_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_REINSTATED_FIELD_NUMBER: _ClassVar[int]
     mode: Mode
     previous_mode: Mode
     revision: int
-    def __init__(self, mode: _Optional[_Union[Mode, str]] = ..., previous_mode: _Optional[_Union[Mode, str]] = ..., revision: _Optional[int] = ...) -> None: ...
+    checkpoint_reinstated: bool
+    def __init__(self, mode: _Optional[_Union[Mode, str]] = ..., previous_mode: _Optional[_Union[Mode, str]] = ..., revision: _Optional[int] = ..., checkpoint_reinstated: _Optional[bool] = ...) -> None: ...

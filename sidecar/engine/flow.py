@@ -1,0 +1,67 @@
+"""What a flow is: a conversation with a store, whichever it is.
+
+A flow is a generator: it yields a transition and is sent the store's reply, until it returns its result. The same
+flow thus runs over a store in memory (`run`) and over one that has to be waited for (`run_async`), and there is one
+text of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Protocol, TypeVar
+
+from sidecar.errors import StoreMisbehaved
+from sidecar.model.names import Scope
+from sidecar.model.view import DomainView, WorkspaceView
+from sidecar.store import transitions as t
+
+T = TypeVar("T")
+Flow = Generator[t.Transition, t.Reply, T]
+
+
+class SyncStore(Protocol):
+    """A store that answers at once."""
+
+    def apply(self, transition: t.Transition) -> t.Reply:
+        """Apply one transition atomically."""
+
+
+class AsyncStore(Protocol):
+    """A store that has to be waited for."""
+
+    async def apply(self, transition: t.Transition) -> t.Reply:
+        """Apply one transition atomically."""
+
+
+def run(flow: Flow[T], store: SyncStore) -> T:
+    """Carry a flow through."""
+    try:
+        transition = next(flow)
+        while True:
+            transition = flow.send(store.apply(transition))
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+async def run_async(flow: Flow[T], store: AsyncStore) -> T:
+    """Carry a flow through, waiting for each reply."""
+    try:
+        transition = next(flow)
+        while True:
+            transition = flow.send(await store.apply(transition))
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+def view_of(scope: Scope) -> Flow[DomainView]:
+    """Read one domain.
+
+    Raises:
+        StoreMisbehaved: the reply is not one to this transition.
+    """
+    whole = yield t.Read(scope.tenant, scope.workspace)
+    if not isinstance(whole, WorkspaceView):
+        raise StoreMisbehaved("read", whole)
+    return whole.domains.get(scope.domain, DomainView())
