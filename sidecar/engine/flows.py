@@ -10,6 +10,7 @@ import msgspec
 from sidecar.engine.flow import Flow, view_of
 from sidecar.engine.gating import fold
 from sidecar.engine.learner import Learner
+from sidecar.engine.planning import plan
 from sidecar.errors import StoreMisbehaved
 from sidecar.model.decision import Ask, Decision, Shield, ShieldAction, ShieldEffect, Source
 from sidecar.model.mode import Mode
@@ -67,7 +68,7 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
             learner.refresh((yield from view_of(learner.scope)))
             settled = True
             continue
-        issue, decisions = learner.plan(ask, settled=settled)
+        issue, decisions = plan(learner, ask, settled=settled)
         reply = yield issue
         match reply:
             case t.Issued():

@@ -11,25 +11,20 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import chain
 from random import Random
 
 import msgspec
 
 from sidecar.clock import Clock
-from sidecar.engine.exposure import BASELINE, Exposure
-from sidecar.engine.preference import Odds, Tier, fixed, ranked
 from sidecar.errors import InvalidSettings
-from sidecar.gate.coin import PPM, toss
 from sidecar.gate.ladder import Circumstances
 from sidecar.gate.phase import Phase
 from sidecar.gate.prior import with_prior
 from sidecar.model.arm import Arm
-from sidecar.model.decision import Ask, Decision, ShieldAction, Source
+from sidecar.model.decision import Ask
 from sidecar.model.gate import GateEvent
 from sidecar.model.mode import STAGES, Mode
 from sidecar.model.names import Scope
-from sidecar.model.units import nano_usd, reward_micro
 from sidecar.model.view import DomainView
 from sidecar.policies.base import Policy
 from sidecar.policies.catalogue import make_policy
@@ -38,9 +33,7 @@ from sidecar.rewards.engine import RewardEngine
 from sidecar.rewards.pipe import Report, RewardPipe
 from sidecar.settings.domain import BudgetSettings, DomainSettings, PolicySettings
 from sidecar.settings.file import Configuration
-from sidecar.shields.budget import Affordable, affordable_cases, cost_ceilings, stepped_over
-from sidecar.shields.latency import latency_shield
-from sidecar.store.transitions import Applied, Freshness, Issue, Issued, Level, Offer, Sample, Shape
+from sidecar.store.transitions import Applied, Freshness, Issued, Shape
 
 _CHOICES_MAX = 256
 _EPOCHS_A_DEADLINE = 16
@@ -50,21 +43,6 @@ Moved = Callable[[Scope, GateEvent], None]
 """Told of every change of stage that this sidecar made."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """A request with the names of its candidates, the policy's order among those that are fast enough, and why."""
-
-    ask: Ask
-    names: Sequence[str]
-    preferred: Sequence[int]
-    actions: tuple[ShieldAction, ...]
-
-    @property
-    def proposal(self) -> int | None:
-        """What the policy would execute; None when every candidate is too slow."""
-        return self.preferred[0] if self.preferred else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +79,9 @@ class Learner:
         self._configuration = configuration
         self._clock = clock
         self._given_policy = policy
-        self._workspace_budget = configuration.workspace_budget(scope.tenant, scope.workspace)
+        self.workspace_budget = configuration.workspace_budget(scope.tenant, scope.workspace)
         self._choices: dict[tuple[str, ...], _Remembered] = {}
-        self._phase = Phase(DomainView().gate.terms)
+        self.phase = Phase(DomainView().gate.terms)
         self._policy_settings: PolicySettings | None = None
         self.view = DomainView()
         self._fetched_at: float | None = None
@@ -132,7 +110,7 @@ class Learner:
         """Take a newer view. A new revision brings its settings into force."""
         if view.control.revision != self.view.control.revision:
             self._configure(self.settings_under(view.control.settings_json))
-            self._phase = Phase(view.gate.terms)
+            self.phase = Phase(view.gate.terms)
         self.view = view
         self._fetched_at = self._clock.monotonic()
 
@@ -159,50 +137,14 @@ class Learner:
         )
         self.view = self.view.with_arm(after, applied.version)
 
-    def plan(self, ask: Ask, *, settled: bool) -> tuple[Issue, tuple[Decision, ...]]:
-        """What to ask of the store, and the decision that belongs to each offer.
-
-        Args:
-            ask: the request.
-            settled: the view was just fetched for this request; do not ask for a newer one again.
-        """
-        arms = [self.view.arm(candidate.arm) for candidate in ask.candidates]
-        tiers, learned, actions = self._tiers(ask, arms)
-        orders = [ranked(tier, self.policy.rng) for tier in tiers]
-        preferred = next((order for tier, order in zip(tiers, orders, strict=True) if tier is learned), [])
-        drawn = _Drawn(ask, [arm.name for arm in arms], preferred, actions)
-        ceilings = cost_ceilings(ask.candidates, arms, self.settings)
-        cases = affordable_cases(
-            list(dict.fromkeys(chain.from_iterable(orders))),
-            ceilings,
-            drawn.names,
-            limited=any(budget.limit_usd is not None for budget in self._budgets),
-            paced=any(budget.pace_usd_per_decision is not None for budget in self._budgets),
-            refuse=any(b.limit_usd is not None and b.when_exhausted == "refuse" for b in self._budgets),
-        )
-        exposure = self._exposure(ask, learned, preferred)
-        odds, decided = Odds(tiers), []
-        for case in cases:
-            for index in case.added:
-                odds.allow(index)
-                if exposure:
-                    exposure.allow(index)
-            # Without an affordable candidate the cheapest is certain.
-            propensity = odds.of(case.chosen) if case.added else 1.0
-            decided.append((case, self._decision(drawn, case, propensity)))
-            if exposure and case.added:
-                decided += self._exposed(drawn, case, exposure, ceilings)
-        decided.reverse()
-        return self._issue(ask, decided, settled=settled), tuple(decision for _, decision in decided)
-
     def evidence(self, report: Report) -> dict[str, tuple[int, ...]]:
         """What a report adds to the gate's sums, should the decision have executed the baseline or the proposal."""
         micro, safety = report.reward_micro, report.safety_micro
         if micro is None:
             return {"held": (), "exposed": ()}
         return {
-            "held": self._phase.settled(micro, safety, exposed=False),
-            "exposed": self._phase.settled(micro, safety, exposed=True) if self._phase.bets else (),
+            "held": self.phase.settled(micro, safety, exposed=False),
+            "exposed": self.phase.settled(micro, safety, exposed=True) if self.phase.bets else (),
         }
 
     def circumstances(self, settings: DomainSettings | None = None) -> Circumstances:
@@ -222,24 +164,8 @@ class Learner:
             _log.warning("settings laid over %s are not valid here and stay out of force: %s", self.scope, error)
             return self.settings
 
-    def _exposure(self, ask: Ask, learned: Tier | None, preferred: Sequence[int]) -> Exposure | None:
-        """The coin of this decision; None where none is tossed."""
-        share_ppm = self.view.gate.terms.share_ppm
-        if not (learned and self.sampling and share_ppm):
-            return None
-        exposed = toss(self.view.gate.salt, self.view.control.revision, ask.decision_id, share_ppm)
-        return Exposure(learned, preferred, share_ppm / PPM, exposed=exposed)
-
-    def _tiers(self, ask: Ask, arms: Sequence[Arm]) -> tuple[list[Tier], Tier | None, tuple[ShieldAction, ...]]:
-        verdict = latency_shield(arms, ask.max_latency_us, self.settings.latency, self.view.now_ms)
-        allowed = [arms[i] for i in verdict.allowed]
-        learned = Tier(verdict.allowed, self._choice(allowed, ask)) if allowed else None
-        tiers = [fixed((BASELINE,))] if self.mode in STAGES else []
-        tiers += [learned] if learned else []
-        tiers += [fixed(verdict.too_slow)] if verdict.too_slow else []
-        return tiers, learned, verdict.actions
-
-    def _choice(self, arms: Sequence[Arm], ask: Ask) -> Choice:
+    def choice(self, arms: Sequence[Arm], ask: Ask) -> Choice:
+        """How the policy chooses among these arms, as of the view or a little before (`posterior_refresh_ms`)."""
         if self.policy.contextual:
             return self.policy.choice(self._believed(arms, ask), ask.context)
         names = (ask.baseline, *(arm.name for arm in arms))
@@ -261,88 +187,17 @@ class Learner:
         baseline = self.view.arm(ask.baseline)
         return [with_prior(arm, baseline, self.settings.gate) for arm in arms]
 
-    def _decision(self, drawn: _Drawn, case: Affordable, propensity: float) -> Decision:
-        gated = self.mode in STAGES
-        wanted = BASELINE if gated else drawn.proposal
-        source = Source.BASELINE if gated else Source.LEARNED
-        return Decision(
-            decision_id=drawn.ask.decision_id,
-            arm=drawn.names[case.chosen],
-            baseline=drawn.ask.baseline,
-            mode=self.mode,
-            source=source if case.chosen == wanted else Source.SHIELD,
-            propensity=propensity,
-            proposal="" if drawn.proposal is None else drawn.names[drawn.proposal],
-            shields=drawn.actions + case.actions,
-            policy=self.policy.name,
-            statistics_version=self.view.version,
-            reserved_nano=case.ceiling_nano,
-            # In shadow what is observed is the baseline itself, wherever it is executed.
-            sampled=self.mode is Mode.SHADOW and self.sampling and case.chosen == BASELINE and bool(case.added),
-        )
-
-    def _exposed(
-        self, drawn: _Drawn, case: Affordable, exposure: Exposure, ceilings: Sequence[int]
-    ) -> list[tuple[Affordable, Decision]]:
-        """The same case decided by the coin, preferred while the gate's allowance has room; nothing without a coin."""
-        tossed = exposure.tossed()
-        if tossed is None:
-            return []
-        stepped = stepped_over(exposure.preferred(), drawn.names)
-        case = replace(case, chosen=tossed.executed, ceiling_nano=ceilings[tossed.executed], actions=stepped)
-        decision = replace(
-            self._decision(drawn, case, tossed.propensity),
-            source=Source.BASELINE if tossed.executed == BASELINE else Source.LEARNED,
-            proposal=drawn.names[tossed.proposal],
-            sampled=True,
-        )
-        return [(case, decision)]
-
-    def _issue(self, ask: Ask, decided: Sequence[tuple[Affordable, Decision]], *, settled: bool) -> Issue:
-        reward = self.settings.reward
-        ignored = reward.missing_reward == "ignore"
-        proposal = decided[0][1].proposal if self.mode in STAGES else ""
-        return Issue(
-            scope=self.scope,
-            decision_id=ask.decision_id,
-            known_version=self.view.version,
-            known_revision=self.view.control.revision,
-            freshness="any" if settled else self._freshness(),
-            reward_deadline_ms=ask.reward_deadline_ms or round(reward.deadline_s * 1000),
-            default_reward_micro=None if ignored else reward_micro(float(reward.missing_reward)),
-            shape=self.shape,
-            domain_level=_level(self.settings.budget),
-            workspace_level=_level(self._workspace_budget),
-            proposal=proposal,
-            agrees=proposal == ask.baseline,
-            sample=self._sample(ask),
-            offers=tuple(_offer(case, decision) for case, decision in decided),
-        )
-
-    def _sample(self, ask: Ask) -> Sample:
-        """What the decision adds to its epoch, if one of its offers is a sample."""
-        if not self.sampling:
-            return Sample()
-        share_ppm = self.view.gate.terms.share_ppm
-        exposed = toss(self.view.gate.salt, self.view.control.revision, ask.decision_id, share_ppm)
-        lasts = round(self.settings.reward.deadline_s * 1000 / _EPOCHS_A_DEADLINE)
-        return Sample(
-            exposed,
-            share_ppm,
-            self._phase.charged(exposed=exposed),
-            self.settings.gate.epoch_decisions,
-            max(_EPOCH_MS_LEAST, lasts),
-        )
-
-    def _freshness(self) -> Freshness:
+    def freshness(self) -> Freshness:
+        """Whether a decision on the present view may be made, and whether to fetch a newer one along with it."""
         age = self.age_ms()
         if age > self.settings.posterior_age_ms_max or self.settings.posterior_refresh_ms == 0:
             return "exact"
         return "refresh" if age >= self.settings.posterior_refresh_ms else "any"
 
     @property
-    def _budgets(self) -> tuple[BudgetSettings, BudgetSettings]:
-        return self.settings.budget, self._workspace_budget
+    def budgets(self) -> tuple[BudgetSettings, BudgetSettings]:
+        """Of the domain and of the whole workspace."""
+        return self.settings.budget, self.workspace_budget
 
     def _configure(self, settings: DomainSettings) -> None:
         declared = settings.policy
@@ -358,11 +213,6 @@ class Learner:
         self._choices.clear()
 
 
-def _offer(case: Affordable, decision: Decision) -> Offer:
-    answer = msgspec.json.encode(decision).decode()
-    return Offer(case.threshold_nano, decision.arm, case.ceiling_nano, answer, case.unpaced, decision.sampled)
-
-
 def _subject(settings: DomainSettings) -> str:
     """What the gate compares, in short: another reward or another policy makes old evidence speak of something else."""
     compared = (
@@ -372,11 +222,3 @@ def _subject(settings: DomainSettings) -> str:
         settings.policy.parameters,
     )
     return blake2b(msgspec.json.encode((*compared, settings.gate.missing)), digest_size=6).hexdigest()
-
-
-def _level(budget: BudgetSettings) -> Level:
-    return Level(
-        None if budget.limit_usd is None else nano_usd(budget.limit_usd),
-        budget.window,
-        None if budget.pace_usd_per_decision is None else nano_usd(budget.pace_usd_per_decision),
-    )

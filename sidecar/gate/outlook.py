@@ -85,13 +85,13 @@ def _after_shadow(state: GateState, phase: Phase, around: Circumstances) -> str:
 
 
 def _after_canary(state: GateState, phase: Phase, around: Circumstances) -> str:
-    terms, needed = state.terms, 1 / ladder.alpha_i(state.terms, state.attempt)
+    needed = 1 / ladder.alpha_i(state.terms, state.attempt)
     if ladder.proven(state, phase):
         if not ladder.safe(state, phase):
             return "live, once it is proven that safety is not worse by the margin; the improvement is proven"
         above = ladder.next_terms(state, around)
         return _shut("live", above.loss_max_micro, _least(above, state.attempt), state.attempt)
-    if state.allowance_micro is not None and state.allowance_micro - state.unfolded_ppm < terms.share_ppm:
+    if not state.has_room:
         return "nothing is exposed until rewards come in: what is exposed already may use up the allowance"
     tallies = phase.tallies(state.totals)
     most = decisions_of(around.settings.attempt_decisions, state.attempt)
@@ -115,7 +115,7 @@ def _pace(state: GateState, phase: Phase, tallies: Tallies) -> str:
 
 def _after_live(state: GateState, _: Phase, around: Circumstances) -> str:
     alarm, most = _exp(log_alarm(state.detector)), around.settings.false_alarm_epochs
-    if state.allowance_micro is not None and state.allowance_micro - state.unfolded_ppm < state.terms.share_ppm:
+    if not state.has_room:
         return "stays live, but the baseline is executed until rewards come in: the allowance has no room for more"
     return f"stays live; back to shadow when the alarm reaches {most:,} (now {alarm:,.3g}) or the allowance is used up"
 

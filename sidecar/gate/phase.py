@@ -123,7 +123,7 @@ class Phase:
 
     def _process(self, sums: Sequence[int], number: int) -> tuple[int, ...]:
         first = _TALLIES + number * _BETS
-        return tuple(sums[first : first + _BETS]) if sums else (0,) * _BETS
+        return tuple(sums[first : first + _BETS]) if self.bets and sums else (0,) * _BETS
 
     def _whole(self, exposed: bool, reward: int | None, safety: int | None) -> tuple[int, ...]:
         return (*_tallied(exposed, reward, safety), *self._wealth(exposed, reward, safety))

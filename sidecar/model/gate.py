@@ -47,10 +47,9 @@ class Cell:
     ends_at_ms: int
     sums: tuple[int, ...]
 
-    def settled(self, newest: int, now_ms: int) -> bool:
-        """Whether it takes no more decisions and waits for no reward; `newest` is the newest epoch's number."""
-        ended = self.number < newest or self.count >= self.full_at or now_ms >= self.ends_at_ms
-        return ended and self.open == 0 and self.count > 0
+    def ended(self, newest: int, now_ms: int) -> bool:
+        """Whether it takes no more decisions; `newest` is the newest epoch's number."""
+        return self.number < newest or self.count >= self.full_at or now_ms >= self.ends_at_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,18 @@ class GateState:
     began_at_ms: int = 0
     events: tuple[GateEvent, ...] = ()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the allowance has room for one more exposure."""
+        held = self.unfolded_ppm + self.terms.share_ppm
+        return self.allowance_micro is None or not self.terms.share_ppm or held <= self.allowance_micro
+
     def settled_cell(self, now_ms: int) -> Cell | None:
-        """The next epoch to fold, if every reward of it is in or overdue."""
+        """The next epoch to fold, if it has ended and every reward of it is in or overdue.
+
+        It also ends when the allowance has no room for another exposure: only folding tells whether there is more.
+        """
         cell = self.cells.get(self.folded + 1)
-        return cell if cell is not None and cell.settled(self.epoch, now_ms) else None
+        if cell is None or cell.open:
+            return None
+        return cell if cell.ended(self.epoch, now_ms) or not self.has_room else None

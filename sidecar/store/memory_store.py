@@ -93,7 +93,7 @@ class MemoryStore:
         self._domains[issue.scope] = domain
         self._sweep(issue.scope, domain, now, _SWEEP_MOST, issue.shape)
         money = {unpaced: self._money(issue, now, unpaced=unpaced) for unpaced in (False, True)}
-        admitted = _admits(domain.gate, issue.sample.share_ppm)
+        admitted = domain.gate.has_room
         for number, offer in enumerate(issue.offers):
             affordable = offer.threshold_nano is None or offer.threshold_nano <= money[offer.unpaced]
             if affordable and (admitted or not offer.sampled):
@@ -352,10 +352,6 @@ def _slid(average: SlidingAverage, value: int | None, now: int, shape: t.Shape) 
 
 _OPEN_MOST = 16
 _COUNT_MOST = 1_000_000
-
-
-def _admits(gate: GateState, share_ppm: int) -> bool:
-    return not share_ppm or gate.allowance_micro is None or gate.unfolded_ppm + share_ppm <= gate.allowance_micro
 
 
 def _charge(domain: _Domain, sample: t.Sample, now: int) -> int:

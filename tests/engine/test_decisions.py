@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sidecar.clock import SystemClock
 from sidecar.engine.learner import Learner
+from sidecar.engine.planning import plan
 from sidecar.engine.service import LEARNERS_MAX, LearningService
 from sidecar.errors import StoreMisbehaved, StoreUnavailable
 from sidecar.model.arm import Arm, SlidingAverage
@@ -45,7 +46,7 @@ def arm(name: str, good: int, bad: int, latency_us: int) -> Arm:
 
 def outcome(learner: Learner, ask: Ask, money: int) -> Decision | None:
     """Decide when so much money is available, as the script does."""
-    issue, decisions = learner.plan(ask, settled=True)
+    issue, decisions = plan(learner, ask, settled=True)
     fits = [at for at, o in enumerate(issue.offers) if o.threshold_nano is None or o.threshold_nano <= money]
     return decisions[fits[0]] if fits else None
 
@@ -288,6 +289,6 @@ def test_draws_are_reproducible_with_a_seed() -> None:
     settings = {"mode": "ungated", "policy": {"name": "random", "seed": 7}}
     learners = [Learner(SCOPE, Configuration(Document(domains={"route": settings})), SystemClock()) for _ in range(2)]
     ask = Ask(SCOPE, "d", tuple(Candidate(name) for name in "abcde"))
-    orders = [[one.plan(ask, settled=True)[1][0].arm for _ in range(50)] for one in learners]
+    orders = [[plan(one, ask, settled=True)[1][0].arm for _ in range(50)] for one in learners]
     assert orders[0] == orders[1]
     assert Random(7).getstate() != learners[0].policy.rng.getstate()

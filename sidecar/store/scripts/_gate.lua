@@ -63,11 +63,13 @@ local function charge(key, now, share, sums, full_at, lasts)
   return int(epoch)
 end
 
--- Whether the next epoch to fold takes no more decisions and waits for no reward.
+-- Whether the next epoch to fold takes no more decisions and waits for no reward. It also ends when the allowance has no
+-- room for another exposure: only folding tells whether there is more.
 local function due(key, now)
   local epoch, folded = numbers(key)
   local cell = cell_of(key, int(folded + 1))
-  local ended = cell and (cell.number < epoch or cell.count >= cell.full_at or now >= cell.ends_at)
+  local ended = cell and (cell.number < epoch or cell.count >= cell.full_at or now >= cell.ends_at
+    or not admits(key, tonumber(redis.call('HGET', key, 'share_ppm') or 0)))
   return ended and cell.open == 0 or false
 end
 
