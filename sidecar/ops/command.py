@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from sidecar import __version__
 from sidecar.errors import SidecarError
-from sidecar.ops import check_config, demo, health, replay_command, serve_command, status_command
+from sidecar.ops import check_config, demo, health, plan_command, replay_command, serve_command, status_command
 
 EXIT_INVALID = 2
 
-_COMMANDS = (serve_command, check_config, status_command, replay_command, demo, health)
+_COMMANDS = (serve_command, check_config, status_command, plan_command, replay_command, demo, health)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -116,13 +116,15 @@ class GateSettings(Struct, frozen=True, forbid_unknown_fields=True):
     canary_loss_max: Annotated[float, Meta(gt=0, le=1e6)] = 40.0
     """What the first canary may lose in all, in rewards: 40 is what 40 decisions lose that give 0 instead of 1. Every
     further attempt may lose half as much as the one before."""
-    live_loss_max: Annotated[float, Meta(gt=0, le=1e6)] = 60.0
-    """Likewise for live."""
+    live_loss_max: Annotated[float, Meta(gt=0, le=1e6)] = 100.0
+    """Likewise for live, where the comparison is noisier: few decisions execute the baseline. Yes-or-no rewards need
+    more than scores; `learning-sidecar plan` says how much."""
     shadow_decisions: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
     """So many decisions of the baseline must have ended before the first canary: they tell its mean, which narrows
     the noise."""
-    attempt_decisions: Annotated[int, Meta(ge=1, le=1_000_000)] = 2000
-    """A canary without a verdict after so many sampled decisions starts afresh, the next after twice as many."""
+    attempt_decisions: Annotated[int, Meta(ge=1, le=1_000_000)] = 5000
+    """A canary without a verdict after so many sampled decisions starts afresh, the next after twice as many: that
+    forgets the policy's bad early phase, but each attempt has less error and half the allowance."""
     epoch_decisions: Annotated[int, Meta(ge=1, le=10_000)] = 50
     """Evidence is looked at after so many sampled decisions, or when a sixteenth of the reward's deadline has
     passed."""
