@@ -125,7 +125,8 @@ def _waiting(state: GateState) -> str:
     if cell is None:
         return ""
     unfolded = sum(one.count for one in state.cells.values())
-    return f". {unfolded:,} decisions are not counted yet: {cell.open:,} of epoch {cell.number:,} wait for a reward"
+    waiting = f"{cell.open:,} of epoch {cell.number:,} wait for a reward or its deadline"
+    return f". {unfolded:,} decisions are not counted yet: {waiting}"
 
 
 def _shut(stage: str, loss_max_micro: int, least_micro: int, attempt: int) -> str:

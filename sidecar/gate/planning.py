@@ -41,8 +41,8 @@ class Forecast:
     """What to expect, in sampled decisions and in rewards.
 
     `canary_decisions` is about when half of all canaries are promoted, in the attempt `attempt`; None when the gain is
-    not above 0, or so small that the gate shuts before. `live_allowance` is about what a live phase with that gain needs
-    to stay but for bad luck; below `least_...` none begins. `lifetime_loss_max` bounds the expected loss over all
+    not above 0, or so small that the gate shuts before. `live_allowance` is about what a live phase with that gain
+    needs to stay but for bad luck; below `least_...` none begins. `lifetime_loss_max` bounds the expected loss over all
     attempts, with probability 1 - 2 alpha.
     """
 

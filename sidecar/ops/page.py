@@ -33,16 +33,34 @@ PAGE = """<!doctype html>
    return `spent ${money(one.spent_usd)} ${limit}, reserved ${money(one.reserved_usd)}, overrun ${money(one.overrun_usd)}` }
  function domain(one) {
    const mode = element("span", one.mode.replace("MODE_", "").toLowerCase()); mode.className = "mode"
-   const agreed = +one.shadowed ? `, agreed with the baseline in ${share(one.agreed / one.shadowed)}` : ""
    const facts = element("p", `${one.policy}; ${one.decisions} decisions, ${one.open} open, ${one.applied} rewarded, ` +
-     `${one.duplicates} duplicate, ${one.late} late, ${one.expired} expired${agreed}; ${budget(one.budget)}`)
+     `${one.duplicates} duplicate, ${one.late} late, ${one.expired} expired; ${budget(one.budget)}`)
    facts.className = "quiet"
-   const head = row("th", "arm", "share", "pulls", "rewards", "mean", "95 % interval", "cost", "latency", "would have")
+   const head = row("th", "arm", "share", "pulls", "rewards", "mean", "95 % interval", "cost", "latency", "proposed")
    const arms = one.arms.map(arm => row("td", arm.arm, bar(arm.traffic_share), arm.pulls, arm.rewards,
      +arm.rewards + +arm.defaulted ? arm.reward_mean.toFixed(3) : "-",
      arm.reward_low.toFixed(3) + " to " + arm.reward_high.toFixed(3),
      money(arm.cost_mean_usd), arm.latency_mean_ms.toFixed(0) + " ms", arm.proposed))
-   return element("section", "", element("h2", one.domain + " ", mode), facts, element("table", "", head, ...arms)) }
+   return element("section", "", element("h2", one.domain + " ", mode), ...gate(one), facts, element("table", "", head, ...arms)) }
+ const stage = mode => mode.replace("MODE_", "").toLowerCase()
+ function gate(one) {
+   const at = one.gate, next = element("p", "Next: " + at.next + ".")
+   const figures = [`attempt ${at.attempt}`]
+   if (at.share) figures.push(`evidence ${at.evidence.toPrecision(4)} of ${at.evidence_needed.toPrecision(4)}`,
+     `improvement ${at.improvement.toFixed(4)} a decision, at least ${at.improvement_low.toFixed(4)} with ${share(at.confidence)}`,
+     `${at.decisions} sampled decisions folded, ${at.unfolded} not yet, ${at.exposures} executed the policy's arm`)
+   if (at.loss_allowance_left !== undefined)
+     figures.push(`${at.loss_allowance_left.toFixed(1)} of ${at.loss_allowance.toFixed(1)} rewards of the loss allowance left`)
+   if (at.stage === "MODE_LIVE") figures.push(`alarm ${at.alarm.toPrecision(3)} of ${at.alarm_at}`)
+   figures.push(`agreement ${share(one.agreement_rate)}`, `rewards after ${Math.round(one.delay_mean_ms)} ms, ${share(one.missing_rate)} missing`)
+   const now = element("p", figures.join("; ")), bar = element("span", "")
+   const log = value => Math.max(0, Math.min(1, Math.log(Math.max(1, value)) / Math.log(at.evidence_needed)))
+   bar.className = "bar"; bar.style.width = 12 * log(at.evidence) + "rem"; bar.title = "evidence, on a logarithmic scale"
+   if (at.share) now.prepend(bar, " ")
+   const events = at.events.map(event => element("li", new Date(+event.at_unix_ms).toISOString() + ` ${stage(event.before)} to ` +
+     `${stage(event.after)}: ${event.reason}` + (event.checkpoint_restored ? "; the last checkpoint was reinstated" : "")))
+   now.className = "quiet"
+   return [next, now, ...(events.length ? [element("ul", "", ...events)] : [])] }
  async function refresh() {
    const of = id => encodeURIComponent(document.getElementById(id).value)
    try {

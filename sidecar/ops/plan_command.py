@@ -93,7 +93,7 @@ def _canary(found: Forecast, settings: GateSettings, canary_s: float | None) -> 
         return ["too little gain for this noise: the gate shuts first, as allowances halve with each attempt"]
     return [
         f"about {_span(canary_s)}: {found.canary_decisions:,} decisions in which policy and baseline differ,",
-        f"of which {found.exposures:,} execute the policy's arm, a share of {settings.share:g}; in attempt {found.attempt}",
+        f"of which {found.exposures:,} execute the policy's arm; it is attempt {found.attempt} that is promoted",
     ]
 
 
@@ -113,7 +113,7 @@ def _live(found: Forecast, settings: GateSettings) -> list[str]:
 def _worst(settings: GateSettings) -> list[str]:
     whole = 2 * (settings.canary_loss_max + settings.live_loss_max)
     return [
-        f"canary {settings.canary_loss_max:g} rewards and live {settings.live_loss_max:g}, half as much at each new attempt:",
+        f"canary {settings.canary_loss_max:g} rewards and live {settings.live_loss_max:g}, then half as much each:",
         f"{whole:g} in all, for ever, with a probability of {1 - 2 * settings.alpha:g}",
     ]
 

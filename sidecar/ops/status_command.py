@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sidecar.ops.calling import calling, default_address
+from sidecar.ops.gate_lines import gate_lines
 from sidecar.v1 import learning_pb2 as pb
 
 _TIMEOUT_S = 10.0
@@ -45,16 +46,18 @@ async def run(asked: argparse.Namespace) -> int:
         console.print("no decision was made in this workspace yet")
     for domain in answer.domains:
         console.print(_table(domain))
+        for line in gate_lines(domain):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        console.print()
     return 0
 
 
 def _table(domain: pb.DomainStatus) -> Table:
     mode = pb.Mode.Name(domain.mode).removeprefix("MODE_").lower()
     reason = f" ({domain.mode_reason})" if domain.mode_reason else ""
-    agreed = f"; agreed with the baseline {domain.agreed / domain.shadowed:.1%}" if domain.shadowed else ""
     facts = (
         f"{domain.decisions} decisions, {domain.open} open, {domain.applied} rewarded, {domain.duplicates} duplicate, "
-        f"{domain.late} late, {domain.expired} expired{agreed}\n{_budget(domain.budget)}"
+        f"{domain.late} late, {domain.expired} expired\n{_budget(domain.budget)}"
     )
     table = Table(title=f"{domain.domain}: {mode}{reason}, {domain.policy}", caption=facts, title_justify="left")
     table.add_column("arm")

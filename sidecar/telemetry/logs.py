@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from sidecar.model.mode import STAGES
 from sidecar.telemetry.events import Administered, Decided, Event, GateMoved, Reported
 
 _log = logging.getLogger("sidecar.decisions")
@@ -62,7 +63,9 @@ def log_event(event: Event) -> None:
         case GateMoved(_, moved):
             facts = {"attempt": moved.attempt, "decisions": moved.decisions}
             facts |= {"checkpoint_restored": moved.checkpoint_restored}
-            _log.warning(
+            level = logging.INFO if STAGES.index(moved.after) > STAGES.index(moved.before) else logging.WARNING
+            _log.log(
+                level,
                 "gate: %s -> %s: %s",
                 moved.before,
                 moved.after,
