@@ -106,7 +106,7 @@ def _judge_canary(state: GateState, phase: Phase, around: Circumstances) -> Step
     tallies, terms = phase.tallies(state.totals), state.terms
     if vetoed(state, phase):
         return _retried(state, Mode.SHADOW, "rewards go missing on one side more often", around)
-    if proven(state, phase) and safe(state, phase):
+    if proven(state, phase) and safe(state, phase) and not suspected(state, phase):
         live = _terms(terms, Mode.LIVE, state.attempt, around)
         if can_begin(live, state.attempt):
             evidence = math.exp(min(700.0, log_wealth(phase.improvement(state.totals))))
@@ -168,6 +168,15 @@ def vetoed(state: GateState, phase: Phase) -> bool:
     """Whether missing rewards were found to depend on the executed side, under the rule `neutral`."""
     wealth = phase.missingness(state.totals)
     return wealth is not None and log_wealth(wealth) >= -math.log(alpha_i(state.terms, state.attempt))
+
+
+def suspected(state: GateState, phase: Phase) -> bool:
+    """Whether, under the rule `neutral`, more speaks for rewards going missing on one side than against it.
+
+    Not a proof, but reason enough to wait with a promotion: missing rewards are all that can fake one.
+    """
+    wealth = phase.missingness(state.totals)
+    return wealth is not None and log_wealth(wealth) > 0
 
 
 def can_begin(terms: Terms, attempt: int) -> bool:

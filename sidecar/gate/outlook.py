@@ -89,6 +89,8 @@ def _after_canary(state: GateState, phase: Phase, around: Circumstances) -> str:
     if ladder.proven(state, phase):
         if not ladder.safe(state, phase):
             return "live, once it is proven that safety is not worse by the margin; the improvement is proven"
+        if ladder.suspected(state, phase):
+            return "live, once nothing speaks for rewards going missing on one side; the improvement is proven"
         above = ladder.next_terms(state, around)
         return _shut("live", above.loss_max_micro, _least(above, state.attempt), state.attempt)
     if not state.has_room:
