@@ -14,7 +14,7 @@ from sidecar.engine import flows, workspace
 from sidecar.engine.flow import run
 from sidecar.engine.learner import Learner
 from sidecar.engine.snapshot import Snapshot, from_json, to_json
-from sidecar.errors import UnknownDomain
+from sidecar.errors import InvalidInput, UnknownDomain
 from sidecar.features.context import numeric_context
 from sidecar.model.decision import Ask, Candidate, Decision
 from sidecar.model.mode import Mode
@@ -73,18 +73,24 @@ class LearningEngine:
             self._learn(domain, Configuration(), registry.get(domain))
 
     def register_domain(
-        self, domain: str, policy: Policy, *, mode: str = Mode.SHADOW, settings: DomainSettings | None = None
+        self, domain: str, policy: Policy, *, mode: str = Mode.GATED, settings: DomainSettings | None = None
     ) -> None:
         """Add a kind of decision.
 
         Args:
             domain: its name.
             policy: what learns; it is also registered in the registry.
-            mode: `shadow` (the first candidate is returned), `ungated` (the policy's), `off`.
+            mode: `gated` (the first candidate at first, the policy's as far as evidence allows), `shadow` (the first
+                candidate), `ungated` (the policy's), `off`.
             settings: everything else that can be declared; its own mode is overridden by `mode`. By default
                 each reward counts from the next choice on.
+
+        Raises:
+            InvalidInput: the name or the mode is not allowed.
         """
         valid_name("domain", domain)
+        if mode in (Mode.CANARY, Mode.LIVE) or mode not in tuple(Mode):
+            raise InvalidInput("mode", mode, "gated, shadow, ungated or off")
         self._registry.register(domain, policy)
         declared = msgspec.structs.replace(settings or DomainSettings(posterior_refresh_ms=0), mode=Mode(mode))
         configuration = Configuration()

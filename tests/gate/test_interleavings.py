@@ -23,7 +23,6 @@ from sidecar.gate.phase import Phase
 from sidecar.model.decision import Ask, Candidate, Decision
 from sidecar.model.gate import GateEvent
 from sidecar.model.mode import STAGES, Mode
-from sidecar.model.names import Scope
 from sidecar.model.signals import Signals
 from sidecar.model.units import MICRO, reward_micro
 from sidecar.model.view import DomainView
@@ -32,7 +31,8 @@ from sidecar.settings.file import Configuration
 from sidecar.store.memory_store import MemoryStore
 from sidecar.store.transitions import Read
 
-SCOPE = Scope("default", "main", "route")
+from .conftest import SCOPE, Clock
+
 ARMS = ("base", "b", "c")
 DEADLINE_S = 10.0
 GATE = GateSettings(
@@ -40,21 +40,6 @@ GATE = GateSettings(
     canary_loss_max=12.0, live_loss_max=20.0, false_alarm_epochs=10, safety_margin=0.3, checkpoint_s=5.0,
 )  # fmt: skip
 rewards = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
-
-
-@dataclass(slots=True)
-class Clock:
-    """Time that passes when a rule says so."""
-
-    ms: int = 1_700_000_000_000
-
-    def unix_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
-        return self.ms
-
-    def monotonic(self) -> float:
-        """Seconds."""
-        return self.ms / 1000
 
 
 @dataclass(slots=True)
