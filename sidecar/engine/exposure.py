@@ -1,7 +1,8 @@
 """What the gate's coin makes of one decision, for each amount of money that may be left.
 
 The coin is tossed once, with the decision's id, but its side counts only where the budget affords the proposal *and*
-the baseline, and only where they differ. Where one cannot be paid for, or both are the same arm, there is no coin.
+the baseline, and only where they differ. Where one cannot be paid for there is no coin; where both are the same arm it
+is executed, and the decision is no sample.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ BASELINE = 0
 
 @dataclass(frozen=True, slots=True)
 class Tossed:
-    """A decision by the coin: what is proposed, what is executed, and how probable that was."""
+    """A decision by proposal and coin: what is proposed, what is executed, and how probable that was."""
 
     proposal: int
     executed: int
@@ -51,13 +52,11 @@ class Exposure:
         self._odds.allow(index)
 
     def tossed(self) -> Tossed | None:
-        """The decision by the coin; None where there is none to toss."""
+        """The decision; None where baseline and proposal cannot both be paid for."""
         if self._first == len(self._order) or not self._baseline_affordable:
             return None
         proposal = self._order[self._first]
-        if proposal == BASELINE:
-            return None
-        if self._exposed:
+        if self._exposed and proposal != BASELINE:
             return Tossed(proposal, proposal, self._share * self._odds.of(proposal))
         agreeing = self._odds.of(BASELINE)
         return Tossed(proposal, BASELINE, agreeing + (1 - self._share) * (1 - agreeing))

@@ -40,6 +40,15 @@ class _Drawn:
         return self.preferred[0] if self.preferred else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """A case of what is affordable with its decision; with `tossed` it holds only while the gate has room."""
+
+    case: Affordable
+    decision: Decision
+    tossed: bool = False
+
+
 def plan(learner: Learner, ask: Ask, *, settled: bool) -> tuple[Issue, tuple[Decision, ...]]:
     """What to ask of the store, and the decision that belongs to each offer.
 
@@ -64,7 +73,7 @@ def plan(learner: Learner, ask: Ask, *, settled: bool) -> tuple[Issue, tuple[Dec
     )
     sample = _sample(learner, ask)
     exposure = _exposure(sample, learned, preferred)
-    odds, decided = Odds(tiers), []
+    odds, options = Odds(tiers), []
     for case in cases:
         for index in case.added:
             odds.allow(index)
@@ -72,11 +81,11 @@ def plan(learner: Learner, ask: Ask, *, settled: bool) -> tuple[Issue, tuple[Dec
                 exposure.allow(index)
         # Without an affordable candidate the cheapest is certain.
         propensity = odds.of(case.chosen) if case.added else 1.0
-        decided.append((case, _decision(learner, drawn, case, propensity)))
+        options.append(_Option(case, _decision(learner, drawn, case, propensity)))
         if exposure and case.added:
-            decided += _exposed(learner, drawn, case, exposure, ceilings)
-    decided.reverse()
-    return _issue(learner, ask, decided, sample, settled=settled), tuple(decision for _, decision in decided)
+            options += _tossed(learner, drawn, case, exposure, ceilings)
+    options.reverse()
+    return _issue(learner, ask, options, sample, settled=settled), tuple(option.decision for option in options)
 
 
 def _tiers(learner: Learner, ask: Ask, arms: Sequence[Arm]) -> tuple[list[Tier], Tier | None, tuple[ShieldAction, ...]]:
@@ -117,10 +126,10 @@ def _decision(learner: Learner, drawn: _Drawn, case: Affordable, propensity: flo
     )
 
 
-def _exposed(
+def _tossed(
     learner: Learner, drawn: _Drawn, case: Affordable, exposure: Exposure, ceilings: Sequence[int]
-) -> list[tuple[Affordable, Decision]]:
-    """The same case decided by the coin, preferred while the gate's allowance has room; nothing without a coin."""
+) -> list[_Option]:
+    """The same case with a coin, preferred while the gate's allowance has room; nothing where there is none."""
     tossed = exposure.tossed()
     if tossed is None:
         return []
@@ -130,17 +139,15 @@ def _exposed(
         _decision(learner, drawn, case, tossed.propensity),
         source=Source.BASELINE if tossed.executed == BASELINE else Source.LEARNED,
         proposal=drawn.names[tossed.proposal],
-        sampled=True,
+        sampled=tossed.proposal != BASELINE,
     )
-    return [(case, decision)]
+    return [_Option(case, decision, tossed=True)]
 
 
-def _issue(
-    learner: Learner, ask: Ask, decided: Sequence[tuple[Affordable, Decision]], sample: Sample, *, settled: bool
-) -> Issue:
+def _issue(learner: Learner, ask: Ask, options: Sequence[_Option], sample: Sample, *, settled: bool) -> Issue:
     reward = learner.settings.reward
     ignored = reward.missing_reward == "ignore"
-    proposal = decided[0][1].proposal if learner.mode in STAGES else ""
+    proposal = options[0].decision.proposal if learner.mode in STAGES else ""
     return Issue(
         scope=learner.scope,
         decision_id=ask.decision_id,
@@ -155,7 +162,7 @@ def _issue(
         proposal=proposal,
         agrees=proposal == ask.baseline,
         sample=sample,
-        offers=tuple(_offer(case, decision) for case, decision in decided),
+        offers=tuple(map(_offer, options)),
     )
 
 
@@ -175,9 +182,17 @@ def _sample(learner: Learner, ask: Ask) -> Sample:
     )
 
 
-def _offer(case: Affordable, decision: Decision) -> Offer:
-    answer = msgspec.json.encode(decision).decode()
-    return Offer(case.threshold_nano, decision.arm, case.ceiling_nano, answer, case.unpaced, decision.sampled)
+def _offer(option: _Option) -> Offer:
+    case, decision = option.case, option.decision
+    return Offer(
+        case.threshold_nano,
+        decision.arm,
+        case.ceiling_nano,
+        msgspec.json.encode(decision).decode(),
+        case.unpaced,
+        decision.sampled,
+        option.tossed,
+    )
 
 
 def _level(budget: BudgetSettings) -> Level:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 
 from sidecar.clock import Clock, SystemClock
 from sidecar.model.arm import Arm, SlidingAverage
-from sidecar.model.gate import Cell, GateState
+from sidecar.model.gate import GateState
 from sidecar.model.names import Scope
-from sidecar.model.units import reward_sq_nano
 from sidecar.model.view import Account, Control, DomainView, WorkspaceView
 from sidecar.model.window import window_id
 from sidecar.store import transitions as t
-from sidecar.store.fields import COUNTERS, accounts_from, arms_from
+from sidecar.store.fields import COUNTERS, accounts_from, arms_from, average_from
+from sidecar.store.memory_arms import add, learn, reinstated, slid
+from sidecar.store.memory_epochs import charged, folded, resolved
 
 _SWEEP_MOST = 16
 
@@ -96,7 +97,7 @@ class MemoryStore:
         admitted = domain.gate.has_room
         for number, offer in enumerate(issue.offers):
             affordable = offer.threshold_nano is None or offer.threshold_nano <= money[offer.unpaced]
-            if affordable and (admitted or not offer.sampled):
+            if affordable and (admitted or not (offer.sampled or offer.needs_room)):
                 self._record(domain, issue, offer, now)
                 fresh = issue.freshness != "any" and domain.version != issue.known_version
                 deadline = now + issue.reward_deadline_ms
@@ -108,13 +109,14 @@ class MemoryStore:
         deadline = now + issue.reward_deadline_ms
         decision = domain.decisions[issue.decision_id] = _Decision(issue, offer, deadline, due=deadline)
         if offer.sampled:
-            decision.phase, decision.epoch = domain.control.revision, _charge(domain, issue.sample, now)
+            decision.phase = domain.control.revision
+            domain.gate, decision.epoch = charged(domain.gate, issue.sample, now)
         domain.counters["decisions"] += 1
-        _add(domain, offer.arm, pulls=1)
+        add(domain.arms, offer.arm, pulls=1)
         if issue.proposal:
             domain.counters["shadowed"] += 1
             domain.counters["agreed"] += issue.agrees
-            _add(domain, issue.proposal, proposed=1)
+            add(domain.arms, issue.proposal, proposed=1)
         levels = ((_level_of(issue.scope), issue.domain_level), ("workspace", issue.workspace_level))
         for name, level in levels:
             account = self._account(issue.scope, name, level.window, now)
@@ -148,12 +150,12 @@ class MemoryStore:
             decision.collected = settle
             return t.Collected(decision.offer.arm)
         micro = settle.reward_micro or 0
-        _learn(domain, decision.offer.arm, "count", micro, settle.cost_nano, settle.latency_us, now, settle.shape)
+        _learn(domain, decision.offer.arm, "count", micro, settle, now, settle.shape)
         ceiling = decision.offer.ceiling_nano
         self._book(settle.scope, now, ceiling, ceiling if settle.cost_nano is None else settle.cost_nano)
         domain.counters["applied"] += 1
         issued = decision.deadline - decision.issue.reward_deadline_ms
-        domain.delay = _slid(domain.delay, now - issued, now, settle.shape)
+        domain.delay = slid(domain.delay, max(0, now - issued), now, settle.shape)
         folds = _resolve(domain, decision, _evidence(settle, decision), now)
         self._close(decision, "rewarded", now, settle.shape)
         arm = domain.arms[decision.offer.arm]
@@ -205,8 +207,7 @@ class MemoryStore:
         micro = default if report is None or report.reward_micro is None else report.reward_micro
         cost = report.cost_nano if report else None
         if micro is not None:
-            latency = report.latency_us if report else None
-            _learn(domain, decision.offer.arm, "defaulted", micro, cost, latency, now, shape)
+            _learn(domain, decision.offer.arm, "defaulted", micro, report, now, shape)
         self._book(scope, now, decision.offer.ceiling_nano, cost or 0)
         domain.counters["expired"] += 1
         _resolve(domain, decision, _evidence(report, decision), now)
@@ -281,12 +282,7 @@ class MemoryStore:
             domain.control = replace(domain.control, revision=domain.control.revision + 1)
             domain.gate = fold.gate
         else:
-            domain.gate = replace(
-                fold.gate,
-                cells={other: cell for other, cell in before.cells.items() if other != number},
-                unfolded_ppm=before.unfolded_ppm - fold.released_ppm,
-                epoch=max(before.epoch, number + 1),
-            )
+            domain.gate = folded(before, fold)
         return t.Folded(domain.view(now))
 
     def _read(self, read: t.Read, now: int) -> t.Reply:
@@ -302,6 +298,7 @@ class MemoryStore:
             domain = self._domains.setdefault(one.scope, _Domain())
             domain.arms = arms_from({name: str(value) for name, value in one.arms.items()}, one.recent)
             domain.counters = Counter({name: int(value) for name, value in one.arms.items() if name in COUNTERS})
+            domain.delay = average_from(one.recent.get("delay_ms"))
             domain.version += 1
         whole = self._accounts.setdefault((restore.tenant, restore.workspace), {})
         for level, account in accounts_from({k: str(v) for k, v in restore.accounts.items()}).items():
@@ -314,63 +311,12 @@ def _level_of(scope: Scope) -> str:
     return f"domain/{scope.domain}"
 
 
-def _add(domain: _Domain, name: str, **figures: int) -> None:
-    arm = domain.arms.get(name, Arm(name))
-    domain.arms[name] = replace(arm, **{figure: getattr(arm, figure) + more for figure, more in figures.items()})
-
-
 def _learn(
-    domain: _Domain,
-    name: str,
-    counter: str,
-    micro: int,
-    cost_nano: int | None,
-    latency_us: int | None,
-    now: int,
-    shape: t.Shape,
+    domain: _Domain, name: str, counter: str, micro: int, report: t.Settle | None, now: int, shape: t.Shape
 ) -> None:
-    sums = {"reward_micro": micro, "reward_sq_nano": reward_sq_nano(micro), "cost_nano": cost_nano or 0}
-    _add(domain, name, **{counter: 1}, **sums)
-    arm = domain.arms[name]
-    domain.arms[name] = replace(
-        arm, cost=_slid(arm.cost, cost_nano, now, shape), latency=_slid(arm.latency, latency_us, now, shape)
-    )
+    cost_nano, latency_us = (report.cost_nano, report.latency_us) if report else (None, None)
+    learn(domain.arms, name, counter, micro, cost_nano=cost_nano, latency_us=latency_us, now=now, shape=shape)
     domain.version += 1
-
-
-def _slid(average: SlidingAverage, value: int | None, now: int, shape: t.Shape) -> SlidingAverage:
-    if value is None:
-        return average
-    if not average.recent:
-        return SlidingAverage(value, (value,), now)
-    # floor(x / n + 1/2) in integers, as the script's doubles have it
-    mean = average.mean + (2 * (value - average.mean) + shape.ewma_length) // (2 * shape.ewma_length)
-    return SlidingAverage(mean, (*average.recent, value)[-shape.recent_length :], now)
-
-
-# --- the gate
-
-_OPEN_MOST = 16
-_COUNT_MOST = 1_000_000
-
-
-def _charge(domain: _Domain, sample: t.Sample, now: int) -> int:
-    gate, epoch = domain.gate, domain.gate.epoch
-    cell = gate.cells.get(epoch)
-    if cell is not None:
-        full = cell.count >= cell.full_at and (epoch - gate.folded < _OPEN_MOST or cell.count >= _COUNT_MOST)
-        if full or now >= cell.ends_at_ms:
-            cell, epoch = None, epoch + 1
-    if cell is None:
-        cell = Cell(epoch, 0, 0, sample.epoch_decisions, now + sample.epoch_ms, (0,) * len(sample.charged))
-    cell = replace(cell, open=cell.open + 1, count=cell.count + 1, sums=_added(cell.sums, sample.charged))
-    domain.gate = replace(
-        gate,
-        epoch=epoch,
-        cells={**gate.cells, epoch: cell},
-        unfolded_ppm=gate.unfolded_ppm + sample.share_ppm,
-    )
-    return epoch
 
 
 def _evidence(report: t.Settle | None, decision: _Decision) -> tuple[int, ...]:
@@ -383,22 +329,16 @@ def _resolve(domain: _Domain, decision: _Decision, sums: tuple[int, ...], now: i
     """Whether an epoch became due."""
     if decision.phase != domain.control.revision:
         return False
-    cell = domain.gate.cells[decision.epoch]
-    cell = replace(cell, open=cell.open - 1, sums=_added(cell.sums, sums) if sums else cell.sums)
-    domain.gate = replace(domain.gate, cells={**domain.gate.cells, decision.epoch: cell})
+    domain.gate = resolved(domain.gate, decision.epoch, sums)
     return domain.gate.settled_cell(now) is not None
-
-
-def _added(row: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(a + b for a, b in zip(row, more, strict=True))
 
 
 def _reinstate(domain: _Domain) -> bool:
     if domain.checkpoint is None:
         return False
     (arms, counters), domain.checkpoint = domain.checkpoint, (domain.arms, domain.counters)
-    domain.arms = dict(arms)
-    domain.counters = Counter(counters)
+    domain.arms = reinstated(arms, domain.arms)
+    domain.counters = counters
     domain.version += 1
     return True
 

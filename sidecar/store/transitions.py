@@ -40,8 +40,8 @@ class Level:
 class Offer:
     """An arm to execute if at least `threshold_nano` is available; None if nothing need be.
 
-    What is available is what the pace released so far, or with `unpaced` all that is left of the limit. One that is
-    `sampled` is skipped when the gate's allowance has no room for it.
+    What is available is what the pace released so far, or with `unpaced` all that is left of the limit. One that
+    `needs_room` is skipped when the gate's allowance has none for an exposure; if it is `sampled` it takes that room.
     """
 
     threshold_nano: int | None
@@ -50,6 +50,7 @@ class Offer:
     answer: str
     unpaced: bool = False
     sampled: bool = False
+    needs_room: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def _issue(issue: t.Issue) -> tuple[str | int, ...]:
     offers = chain.from_iterable(
         (
             _optional(offer.threshold_nano), "limit" if offer.unpaced else "pace",
-            offer.arm, offer.ceiling_nano, offer.answer, int(offer.sampled),
+            offer.arm, offer.ceiling_nano, offer.answer, _gate_word(offer),
         )
         for offer in issue.offers
     )  # fmt: skip
@@ -68,6 +68,10 @@ def _issue(issue: t.Issue) -> tuple[str | int, ...]:
         *_level(issue.domain_level), *_level(issue.workspace_level), issue.proposal, int(issue.agrees),
         int(sample.exposed), sample.share_ppm, row(sample.charged), sample.epoch_decisions, sample.epoch_ms, *offers,
     )  # fmt: skip
+
+
+def _gate_word(offer: t.Offer) -> str:
+    return "sample" if offer.sampled else "room" if offer.needs_room else ""
 
 
 def _settle(settle: t.Settle) -> tuple[str | int, ...]:
@@ -132,7 +136,7 @@ def reply_from(script: str, answer: Any) -> t.Reply:  # noqa: ANN401 - whatever 
     """
     try:
         return _REPLIES[Code(answer[0])](answer)
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise StoreMisbehaved(script, answer) from error
 
 

@@ -15,12 +15,14 @@ import pytest
 
 from sidecar import __version__
 from sidecar.api.statuses import STATUSES
+from sidecar.model.gate import GateState
 from sidecar.model.mode import WIRED_DOMAINS
 from sidecar.settings import domain
 from sidecar.settings.file import read_configuration
 from sidecar.settings.flags import GLOBAL_FLAG, flag_name
 from sidecar.settings.service import ServiceSettings
 from sidecar.store.fields import ACCOUNT_FIGURES, COUNTERS, FIGURES, MEASURES
+from sidecar.store.gate_fields import gate_fields
 from sidecar.store.keys import DOMAIN_KINDS
 from sidecar.telemetry.metrics import Metrics
 
@@ -51,9 +53,10 @@ def test_every_variable_is_documented_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("kind", "prefix"),
     [
-        (domain.DomainSettings, ""), (domain.PolicySettings, "policy."), (domain.RewardSettings, "reward."),
-        (domain.SignalSettings, "reward.signals.*."), (domain.BudgetSettings, "budget."),
-        (domain.LatencySettings, "latency."), (domain.AveragesSettings, "averages."), (domain.ArmSettings, "arms.*."),
+        (domain.DomainSettings, ""), (domain.GateSettings, "gate."), (domain.PolicySettings, "policy."),
+        (domain.RewardSettings, "reward."), (domain.SignalSettings, "reward.signals.*."),
+        (domain.BudgetSettings, "budget."), (domain.LatencySettings, "latency."),
+        (domain.AveragesSettings, "averages."), (domain.ArmSettings, "arms.*."),
     ],
 )  # fmt: skip
 def test_every_key_is_documented(kind: type[msgspec.Struct], prefix: str) -> None:
@@ -64,6 +67,8 @@ def test_every_key_is_documented(kind: type[msgspec.Struct], prefix: str) -> Non
         assert found, prefix + field.name
         if isinstance(field.default, float):
             assert found.group(1) == f"`{field.default:g}`"
+        elif isinstance(field.default, (bool, int, str)):
+            assert found.group(1) == f"`{str(field.default).lower()}`"
 
 
 def test_every_flag_is_documented() -> None:
@@ -89,10 +94,11 @@ def test_every_key_of_the_store_is_documented() -> None:
     fields = set(re.findall(r"^\| (?:workspace|arms|recent|gate) \| `(.*?)`", text, flags=re.MULTILINE))
     levels = {f"{figure}:<level>" for figure in (*ACCOUNT_FIGURES, "window")}
     arms = {f"{figure}:<arm>" for figure in (*FIGURES, *MEASURES)}
-    gate = {"revision", "mode", "reason", "settings", "changed_at_ms"}
+    gate = {"revision", "mode", "reason", "settings", "changed_at_ms"} | set(gate_fields(GateState()))
+    epochs = {"epoch", "folded", "unfolded_ppm", "cell:<n>"}
 
     assert kinds == set(DOMAIN_KINDS)
-    assert fields == levels | arms | gate | set(COUNTERS) | {"version", "domain:<name>"}
+    assert fields == levels | arms | gate | epochs | set(COUNTERS) | {"version", "domain:<name>", "delay_ms"}
 
 
 def test_every_error_is_documented() -> None:

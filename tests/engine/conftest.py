@@ -12,6 +12,7 @@ import pytest
 
 from sidecar.clock import SystemClock
 from sidecar.engine.flows import ReleaseOutcome, Settled
+from sidecar.engine.gating import ModeChange, ModeChanged
 from sidecar.engine.service import LearningService
 from sidecar.engine.snapshot import to_json
 from sidecar.engine.workspace import DomainRestore, RestoreOptions
@@ -59,9 +60,9 @@ class Sidecar:
         """Close a decision that was not acted on."""
         return await self.service.release(self.scope, decision.decision_id)
 
-    async def mode(self, mode: Mode, settings: Mapping[str, Any] | None = None) -> None:
+    async def mode(self, mode: Mode, settings: Mapping[str, Any] | None = None, **more: Any) -> ModeChanged:
         """Set the mode."""
-        await self.service.set_mode(self.scope, mode, "a test", settings)
+        return await self.service.set_mode(self.scope, ModeChange(mode, "a test", **more), settings)
 
     async def teach(self, rewards: Mapping[str, float], rounds: int = 10) -> None:
         """Let each arm be executed and rewarded so often."""

@@ -19,9 +19,11 @@ from sidecar.engine.service import LEARNERS_MAX, LearningService
 from sidecar.errors import StoreMisbehaved, StoreUnavailable
 from sidecar.model.arm import Arm, SlidingAverage
 from sidecar.model.decision import Ask, Candidate, Decision, ShieldEffect, Source
+from sidecar.model.gate import GateState, Terms
+from sidecar.model.mode import Mode
 from sidecar.model.names import Scope
 from sidecar.model.units import MICRO
-from sidecar.model.view import DomainView
+from sidecar.model.view import Control, DomainView
 from sidecar.settings.file import Configuration, Document
 from sidecar.settings.flags import Flags
 from sidecar.store import transitions as t
@@ -47,13 +49,35 @@ def arm(name: str, good: int, bad: int, latency_us: int) -> Arm:
 def outcome(learner: Learner, ask: Ask, money: int) -> Decision | None:
     """Decide when so much money is available, as the script does."""
     issue, decisions = plan(learner, ask, settled=True)
-    fits = [at for at, o in enumerate(issue.offers) if o.threshold_nano is None or o.threshold_nano <= money]
+    affordable = [o.threshold_nano is None or o.threshold_nano <= money for o in issue.offers]
+    admitted = [learner.view.gate.has_room or not (o.sampled or o.needs_room) for o in issue.offers]
+    fits = [at for at in range(len(issue.offers)) if affordable[at] and admitted[at]]
     return decisions[fits[0]] if fits else None
+
+
+def gate(mode: str, allowance: int | None) -> GateState:
+    """Make the gate of a stage, with a share of 1 in 4 in canary and 3 in 4 in live."""
+    shares = {"canary": 250_000, "live": 750_000}
+    stage = Mode(mode) if mode in shares else Mode.SHADOW
+    return GateState(stage=stage, terms=Terms(share_ppm=shares.get(mode, 0)), salt="secret", allowance_micro=allowance)
+
+
+def probabilities(learner: Learner, candidates: tuple[Candidate, ...], money: int) -> dict[str, set[float]]:
+    """Collect which probabilities each executed arm had in 300 decisions."""
+    seen: dict[str, set[float]] = defaultdict(set)
+    for number in range(300):
+        decision = outcome(learner, Ask(SCOPE, f"d{number}", candidates), money)
+        if decision is not None:
+            seen[decision.arm].add(decision.propensity)
+    assert all(len(values) == 1 for values in seen.values())
+    # An arm that is nearly impossible may not have come up in so many draws.
+    assert not seen or 0.95 < sum(max(values) for values in seen.values()) < 1 + 1e-9
+    return seen
 
 
 @given(
     policy=POLICIES, counts=st.lists(COUNTS, min_size=1, max_size=4), money=st.integers(0, 3),
-    mode=st.sampled_from(["ungated", "shadow"]), exhausted=st.sampled_from(["cheapest", "refuse"]),
+    mode=st.sampled_from(["ungated", "shadow", "gated"]), exhausted=st.sampled_from(["cheapest", "refuse"]),
 )  # fmt: skip
 def test_probabilities_of_all_outcomes_sum_to_one(
     policy: dict[str, Any], counts: list[tuple[int, int, int, int]], money: int, mode: str, exhausted: str
@@ -65,16 +89,24 @@ def test_probabilities_of_all_outcomes_sum_to_one(
     arms = [arm(str(at), good, bad, latency) for at, (good, bad, _, latency) in enumerate(counts)]
     learner.refresh(DomainView(version=1, arms={one.name: one for one in arms}))
     candidates = tuple(Candidate(str(at), ceiling) for at, (_, _, ceiling, _) in enumerate(counts))
-    seen: dict[str, set[float]] = defaultdict(set)
-    for _ in range(300):
-        decision = outcome(learner, Ask(SCOPE, "d", candidates), money)
-        if decision is not None:
-            seen[decision.arm].add(decision.propensity)
+    seen = probabilities(learner, candidates, money)
     affordable = [c for c in candidates if (c.cost_ceiling_nano or 0) <= money]
     assert bool(seen) == bool(affordable or exhausted == "cheapest")
-    assert all(len(values) == 1 for values in seen.values())
-    # An arm that is nearly impossible may not have come up in so many draws.
-    assert not seen or 0.95 < sum(max(values) for values in seen.values()) < 1 + 1e-9
+
+
+@pytest.mark.parametrize("stage", ["canary", "live"])
+@pytest.mark.parametrize("money", [0, 1, 2])
+@pytest.mark.parametrize("allowance", [None, 0])
+@pytest.mark.parametrize("policy", [{"name": "random"}, {"name": "epsilon_greedy", "parameters": {"epsilon": 0.3}}])
+def test_probabilities_with_a_coin_sum_to_one(
+    stage: str, money: int, allowance: int | None, policy: dict[str, Any]
+) -> None:
+    """In canary and live, too, each arm has one probability, whether or not the policy agreed, and all sum to 1."""
+    settings = {"policy": policy | {"seed": 1}, "budget": {"limit_usd": 1.0}}
+    learner = Learner(SCOPE, Configuration(Document(domains={"route": settings})), SystemClock())
+    learner.refresh(DomainView(version=1, control=Control(1, stage), gate=gate(stage, allowance)))
+    seen = probabilities(learner, (Candidate("a", 1), Candidate("b", 0), Candidate("c", 2)), money)
+    assert set(seen) == ({"b"} if not money else {"a"} if allowance == 0 else set("abc"[: money + 1]))
 
 
 async def test_frequencies_are_the_probabilities(launch: Launch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.engine.gating import ModeChange, ModeChanged
 from sidecar.errors import InvalidInput, InvalidSettings, UnknownDomain
 from sidecar.model.decision import Source
 from sidecar.model.mode import Mode
@@ -17,15 +18,23 @@ from .conftest import EAGER, Launch
 GREEDY = EAGER | {"policy": {"name": "epsilon_greedy", "parameters": {"epsilon": 0}}}
 
 
-async def test_shadow_executes_the_first_and_counts_the_others(launch: Launch) -> None:
+@pytest.mark.parametrize("mode", ["shadow", "gated"])
+async def test_shadow_executes_the_first_and_counts_the_others(launch: Launch, mode: str) -> None:
     """In shadow the first candidate is executed with certainty, and what the policy proposed is counted."""
-    one = launch(GREEDY | {"mode": "shadow"})
-    await one.teach({"a": 0.2, "b": 0.9}, rounds=2)
+    one = launch(GREEDY | {"mode": mode})
+    await one.teach({"a": 0.2, "b": 0.9}, rounds=4)
     decision = await one.recommend("a", "b")
     view = await one.view()
     told = (decision.arm, decision.proposal, decision.source, decision.propensity, decision.mode)
     assert told == ("a", "b", Source.BASELINE, 1.0, Mode.SHADOW)
-    assert (view.counters["shadowed"], view.counters["agreed"], view.arm("b").proposed) == (5, 4, 3)
+    assert (view.counters["shadowed"], view.counters["agreed"], view.arm("b").proposed) == (9, 8, 5)
+
+
+async def test_what_is_hardly_tried_is_proposed_late(launch: Launch) -> None:
+    """In shadow an arm begins a little worse than the baseline, so that it takes more rewards than ungated."""
+    shadowed, ungated = launch(GREEDY | {"mode": "shadow"}), launch(GREEDY)
+    await shadowed.teach({"a": 0.2, "b": 0.9}, rounds=2)
+    assert ((await shadowed.recommend()).proposal, (await ungated.recommend()).proposal) == ("a", "b")
 
 
 async def test_ungated_executes_what_was_learned(launch: Launch) -> None:
@@ -48,14 +57,15 @@ async def test_off_records_nothing(launch: Launch) -> None:
     assert (after.accounts, after.domains["route"].counters) == (before.accounts, before.domains["route"].counters)
 
 
-@pytest.mark.parametrize("mode", [Mode.OFF, Mode.SHADOW])
+@pytest.mark.parametrize("mode", [Mode.OFF, Mode.SHADOW, Mode.CANARY, Mode.LIVE, Mode.GATED])
 async def test_other_sidecar_obeys_at_its_next_decision(launch: Launch, mode: Mode) -> None:
-    """A mode set by one sidecar is in force in another one at its very next decision."""
+    """A mode set by one sidecar is in force in another one at its very next decision; gated begins in shadow."""
     one, other = launch(), launch()
+    in_force = Mode.SHADOW if mode is Mode.GATED else mode
     assert (await other.recommend()).mode == Mode.UNGATED
-    await one.mode(mode)
-    assert (await other.recommend()).mode == mode
-    assert other.service.mode(other.scope) == mode
+    assert await one.mode(mode) == ModeChanged(Mode.UNGATED, in_force, 1, reinstated=False)
+    assert (await other.recommend()).mode == in_force
+    assert other.service.mode(other.scope) == in_force
 
 
 async def test_switched_off_sidecar_notices_within_a_second(launch: Launch) -> None:
@@ -87,6 +97,8 @@ async def test_settings_laid_over_are_in_force_everywhere(launch: Launch) -> Non
         ({"posterior_refresh_ms": -1}, "settings.posterior_refresh_ms"),
         ({"nonesuch": 1}, "settings"),
         ({"budget": {"limit_usd": "much"}}, "settings.budget.limit_usd"),
+        ({"gate": {"share": 0.9}}, "settings.gate.share"),
+        ({"mode": "live"}, "settings.mode"),
     ],
 )
 async def test_wrong_settings_change_nothing(launch: Launch, settings: dict[str, Any], key: str) -> None:
@@ -125,7 +137,7 @@ async def test_long_reason_is_refused(launch: Launch) -> None:
     """A reason has at most 500 characters."""
     one = launch()
     with pytest.raises(InvalidInput, match="reason"):
-        await one.service.set_mode(one.scope, Mode.OFF, "x" * 501, None)
+        await one.service.set_mode(one.scope, ModeChange(Mode.OFF, "x" * 501), None)
 
 
 @pytest.mark.parametrize("variable", ["ENABLE_RL_GLOBAL", "ENABLE_RL_ROUTING"])

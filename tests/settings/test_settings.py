@@ -48,7 +48,7 @@ def test_a_domain_lies_over_the_defaults(configuration: Configuration) -> None:
     route, other = configuration.domain("route"), configuration.domain("other")
 
     assert (route.mode, route.budget.limit_usd, route.budget.window) == (Mode.UNGATED, 7, "day")
-    assert (other.mode, other.budget.limit_usd, other.posterior_refresh_ms) == (Mode.SHADOW, 5, 10)
+    assert (other.mode, other.budget.limit_usd, other.posterior_refresh_ms) == (Mode.GATED, 5, 10)
 
 
 def test_workspaces_have_budgets(configuration: Configuration) -> None:
@@ -69,6 +69,13 @@ def test_settings_laid_over_at_run_time(configuration: Configuration) -> None:
     ("domain", "key"),
     [
         ({"mode": "fast"}, "domains.d.mode"),
+        ({"mode": "canary"}, "domains.d.mode"),
+        ({"mode": "live"}, "domains.d.mode"),
+        ({"gate": {"share": 0}}, "domains.d.gate.share"),
+        ({"gate": {"holdback": 0.6}}, "domains.d.gate.holdback"),
+        ({"gate": {"missing": "best"}}, "domains.d.gate.missing"),
+        ({"gate": {"safety_margin": 0}}, "domains.d.gate.safety_margin"),
+        ({"gate": {"beta": 0.1}}, "domains.d.gate"),
         ({"budget": {"limit_usd": -1}}, "domains.d.budget.limit_usd"),
         ({"budget": {"limit_usd": 9_000_001}}, "domains.d.budget.limit_usd"),
         ({"budget": {"window": "week"}}, "domains.d.budget.window"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 import pytest
 
 from sidecar.model.gate import GateState
 from sidecar.model.names import Scope
-from sidecar.model.view import WorkspaceView
+from sidecar.model.view import DomainView, WorkspaceView
 from sidecar.model.window import window_id
 from sidecar.store import transitions as t
 from sidecar.store.keys import workspace_key
@@ -202,6 +202,23 @@ class Transitions:
         """Set a mode."""
         return t.SetMode(self.scope(domain), revision, mode, f"reason for {mode}", settings, gate, reinstate)
 
+    def fold(
+        self,
+        view: DomainView,
+        *,
+        new_phase: bool = False,
+        checkpoint: Literal["", "keep", "reinstate"] = "",
+        gate: GateState = GateState(),  # noqa: B008 - frozen
+    ) -> t.Fold:
+        """Fold the epoch of route that is due by this view; the totals are then its sums, or a new phase is `gate`."""
+        cell = view.gate.settled_cell(view.now_ms)
+        assert cell
+        same = replace(view.gate, totals=cell.sums, folded=cell.number)
+        return t.Fold(
+            self.scope(), view.control.revision, cell, gate if new_phase else same,
+            cell.count * view.gate.terms.share_ppm, new_phase, checkpoint,
+        )  # fmt: skip
+
     def read(self) -> t.Read:
         """Read the workspace."""
         return t.Read("default", self.workspace)
@@ -218,7 +235,7 @@ async def learned(subject: Subject) -> tuple[Any, ...]:
     """Read everything that is kept, but for the moment of reading."""
     view = await state(subject)
     domains = {
-        name: (one.version, dict(one.arms), dict(one.counters), one.control, one.open)
+        name: (one.version, dict(one.arms), dict(one.counters), one.control, one.gate, one.open, one.delay)
         for name, one in view.domains.items()
     }
     return domains, dict(view.accounts)

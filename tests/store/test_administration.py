@@ -22,16 +22,16 @@ def restoration(made: Transitions, expected: int = 0, domain: str = "route") -> 
 
 async def test_mode_is_set(subject: Subject, made: Transitions) -> None:
     """Each change of the mode has a new revision and tells the mode before."""
-    replies = await all_applied(subject, [made.mode("ungated"), made.mode("off")])
+    replies = await all_applied(subject, [made.mode("ungated"), made.mode("off", revision=1)])
     assert replies == [t.ModeSet(1, ""), t.ModeSet(2, "ungated")]
     assert (await state(subject)).domains["route"].control == Control(2, "off", "reason for off", "")
 
 
 async def test_settings_stay_until_others_are_laid(subject: Subject, made: Transitions) -> None:
     """A change without settings keeps those laid before; `{}` takes them away."""
-    await all_applied(subject, [made.mode("ungated", '{"arms":{}}'), made.mode("shadow")])
+    await all_applied(subject, [made.mode("ungated", '{"arms":{}}'), made.mode("shadow", revision=1)])
     assert (await state(subject)).domains["route"].control.settings_json == '{"arms":{}}'
-    await subject.apply(made.mode("shadow", "{}"))
+    await subject.apply(made.mode("shadow", "{}", revision=2))
     assert (await state(subject)).domains["route"].control.settings_json == "{}"
 
 

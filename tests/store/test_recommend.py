@@ -193,8 +193,8 @@ async def test_reward_is_spent_in_the_window_in_which_it_comes(subject: Subject,
 
 
 async def test_shadow_counts_what_the_policy_proposed(subject: Subject, made: Transitions) -> None:
-    """A proposal is counted for its arm, and as agreement when it is the executed arm."""
-    await subject.apply(made.issue("d1", proposal="a"))
+    """A proposal is counted for its arm, and as agreement when it is the baseline."""
+    await subject.apply(made.issue("d1", proposal="a", agrees=True))
     await subject.apply(made.issue("d2", proposal="b"))
     view = (await state(subject)).domains["route"]
     assert (view.counters["shadowed"], view.counters["agreed"]) == (2, 1)

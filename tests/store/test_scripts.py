@@ -8,8 +8,10 @@ from typing import get_args
 
 import pytest
 
+from sidecar.model.gate import Cell, GateState
 from sidecar.store import transitions as t
 from sidecar.store.codes import Code
+from sidecar.store.gate_fields import gate_fields
 from sidecar.store.keys import DOMAIN_KINDS
 from sidecar.store.lua import script, script_names
 from sidecar.store.wire import call_for, read_call
@@ -21,6 +23,7 @@ ONE_DOMAIN = [name for name in NAMES if name not in ("restore", "snapshot")]
 MADE = Transitions("w")
 SAMPLES: list[t.Transition] = [
     MADE.issue(), MADE.settle(), MADE.release(), MADE.expire(), MADE.mode("off"), t.Restore("default", "w", (), {}),
+    t.Fold(MADE.scope(), 0, Cell(1, 0, 1, 1, 0, (0,)), GateState(), 0),
 ]  # fmt: skip
 
 
@@ -61,7 +64,7 @@ def used(name: str) -> set[int]:
 
 def calls() -> list[tuple[str, int, int]]:
     """Name each script that a transition runs, and count its keys and arguments."""
-    made = [*(call_for("learning", sample) for sample in SAMPLES), read_call("w", lambda _: ("k",) * 7, ["d"])]
+    made = [*(call_for("learning", sample) for sample in SAMPLES), read_call("w", lambda _: ("k",) * 8, ["d"])]
     return [(one.script, len(one.keys), len(one.arguments)) for one in made]
 
 
@@ -82,7 +85,7 @@ def test_each_argument_is_documented_once_and_used(name: str) -> None:
 
 @pytest.mark.parametrize("name", ONE_DOMAIN)
 def test_keys_of_a_domain_come_in_one_order(name: str) -> None:
-    """Every script of one domain explains the same seven keys in the order in which they are sent."""
+    """Every script of one domain explains the same eight keys in the order in which they are sent."""
     kinds = [*DOMAIN_KINDS, "workspace"]
     assert re.findall(r"(\d) (\w+)", section(name, "KEYS")) == [(str(at), kind) for at, kind in enumerate(kinds, 1)]
     assert "domain_keys(KEYS, ARGV[1])" in body(name)
@@ -118,17 +121,33 @@ def test_every_script_has_a_transition() -> None:
 
 @pytest.mark.parametrize(("name", "keys", "arguments"), calls())
 def test_calls_fit_the_header(name: str, keys: int, arguments: int) -> None:
-    """As many keys and arguments are sent as the header explains."""
-    counted = {"recommend": 17 + 5, "restore": 2, "snapshot": 1}
+    """As many keys and arguments are sent as the header explains; fields of the gate in pairs where these begin."""
+    fields = 2 * len(gate_fields(GateState()))
+    counted = {"recommend": 23 + 6, "restore": 2, "snapshot": 1, "set_mode": 6 + fields, "fold": 7 + fields}
     assert arguments == counted.get(name, len(documented(name, "ARGV")))
-    assert keys == {"restore": 1, "snapshot": 8}.get(name, 7)
+    assert keys == {"restore": 1, "snapshot": 9}.get(name, 8)
 
 
-def test_more_offers_are_five_arguments_each() -> None:
-    """An offer is sent as its threshold, what that is compared with, its arm, its ceiling and its answer."""
-    more = t.Offer(7, "b", 7, "answer b", unpaced=True)
-    sent = call_for("p", MADE.issue("d1", more, FREE)).arguments[-10:]
-    assert sent == (7, "limit", "b", 7, "answer b", "", "pace", "a", 0, "answer a")
+@pytest.mark.parametrize(("name", "first"), [("recommend", 24), ("set_mode", 7), ("fold", 8)])
+def test_what_is_repeated_comes_last(name: str, first: int) -> None:
+    """The last argument that a header explains is the first of those that come as often as there is something."""
+    assert re.search(rf"^--\s+{first} and more\b", section(name, "ARGV"), re.MULTILINE)
+    assert re.search(rf"for at = {first}, #ARGV", body(name))
+    assert max(documented(name, "ARGV")) == first
+
+
+def test_more_offers_are_six_arguments_each() -> None:
+    """An offer is sent as threshold, what that is compared with, arm, ceiling, answer, and whether it is a sample."""
+    more = t.Offer(7, "b", 7, "answer b", unpaced=True, sampled=True)
+    sent = call_for("p", MADE.issue("d1", more, FREE)).arguments[-12:]
+    assert sent == (7, "limit", "b", 7, "answer b", "sample", "", "pace", "a", 0, "answer a", "")
+
+
+def test_sample_comes_before_the_offers() -> None:
+    """What makes a decision evidence is sent as proposal, agreement, side, share, sums, and the epoch's bounds."""
+    sample = t.Sample(exposed=True, share_ppm=100_000, charged=(-3, 0, 7), epoch_decisions=50, epoch_ms=225_000)
+    sent = call_for("p", MADE.issue("d1", proposal="b", agrees=True, sample=sample)).arguments[16:23]
+    assert sent == ("b", 1, 1, 100_000, "-3 0 7", 50, 225_000)
 
 
 def test_codes_are_distinct() -> None:
@@ -136,7 +155,7 @@ def test_codes_are_distinct() -> None:
     assert [code.value for code in Code] == list(range(1, len(Code) + 1))
 
 
-@pytest.mark.parametrize("name", [*NAMES, "_clock", "_decision", "_ledger", "_view"])
+@pytest.mark.parametrize("name", [*NAMES, "_clock", "_decision", "_gate", "_ledger", "_view"])
 def test_no_script_lets_a_key_expire_or_fails(name: str) -> None:
     """No script sets an expiry, uses a float command, calls error, or loops over arms."""
     assert not re.search(r"EXPIRE|'SETEX'|PERSIST|INCRBYFLOAT|\berror\s*\(|redis\.error_reply", body(name))

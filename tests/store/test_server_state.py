@@ -53,8 +53,8 @@ async def test_first_decision_makes_every_key(redis_store: RedisStore, redis_cli
     keys = domain_keys("learning", made.scope())
     assert await redis_client.exists(*keys) == 0
     await redis_store.apply(made.issue())
-    assert await redis_client.exists(*keys) == len(keys) == 7
-    assert [await redis_client.ttl(key) for key in keys] == [-1] * 7
+    assert await redis_client.exists(*keys) == len(keys) == 8
+    assert [await redis_client.ttl(key) for key in keys] == [-1] * 8
 
 
 @pytest.mark.parametrize("first", ["mode", "restore"])
@@ -65,7 +65,7 @@ async def test_first_change_makes_every_key(
     restoration = t.Restoration(made.scope(), 0, {}, {})
     changes = {"mode": made.mode("off"), "restore": t.Restore("default", made.workspace, (restoration,), {})}
     await redis_store.apply(changes[first])
-    assert await redis_client.exists(*domain_keys("learning", made.scope())) == 7
+    assert await redis_client.exists(*domain_keys("learning", made.scope())) == 8
 
 
 async def test_keys_outlive_their_content(redis_store: RedisStore, redis_client: Any, made: Transitions) -> None:

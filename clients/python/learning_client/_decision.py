@@ -42,7 +42,7 @@ class Decision:
     mode: Mode = Mode.UNSPECIFIED
     """How far the domain lets the learner act."""
     proposal: str = ""
-    """The arm that the policy would have executed; in shadow it may differ from `arm`. Empty when there was none."""
+    """What the policy would have executed; unless `mode` is ungated it may differ from `arm`. Empty: there was none."""
     shields: tuple[ShieldAction, ...] = ()
     """What the shields did, in the order in which they acted."""
     refused: bool = False

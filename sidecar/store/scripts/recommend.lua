@@ -17,8 +17,8 @@
 --       21 what it adds to the sums  22 so many decisions fill an epoch  23 so long an epoch lasts, in ms
 --       24 and more, six for each offer, dearest first: least money that must be available (or '' if none need
 --          be), whether the limit counts as paced or as a whole ('pace' or 'limit'), arm, ceiling in nano-dollars,
---          answer (opaque), '1' if the decision is a sample of the gate: such an offer is skipped when the gate's
---          allowance has no room for it
+--          answer (opaque), and what the gate says: 'sample' if the decision is one, 'room' if it is none, but made
+--          as if an exposure were possible, or ''. The first two are skipped when the allowance has no room for one.
 -- Returns {ISSUED, number of the offer from 1, deadline_ms, version, view or nil}
 --         {REPLAYED, answer, deadline_ms}   {STALE, view}   {REFUSED, now_ms}
 --
@@ -58,11 +58,11 @@ local money = {
 local share = tonumber(ARGV[20])
 local admitted = admits(keys.gate, share)
 for at = 24, #ARGV, 6 do
-  local sampled = ARGV[at + 5] == '1'
-  if (ARGV[at] == '' or tonumber(ARGV[at]) <= money[ARGV[at + 1]]) and (admitted or not sampled) then
+  local affordable = ARGV[at] == '' or tonumber(ARGV[at]) <= money[ARGV[at + 1]]
+  if affordable and (admitted or ARGV[at + 5] == '') then
     local arm, ceiling = ARGV[at + 2], ARGV[at + 3]
     local deadline, sample = int(now + tonumber(ARGV[6])), ''
-    if sampled then
+    if ARGV[at + 5] == 'sample' then
       local epoch = charge(keys.gate, now, share, ARGV[21], tonumber(ARGV[22]), tonumber(ARGV[23]))
       sample = table.concat({ revision, epoch, ARGV[19] }, ' ')
     end

@@ -70,7 +70,7 @@ local version = learn(keys, decision.arm, 'count', ARGV[5], ARGV[6], cost, laten
 -- A call whose cost nobody told is booked at its ceiling: money is never lost, only overestimated.
 book(keys.workspace, keys.level, now, decision.ceiling, tonumber(cost ~= '' and cost or decision.ceiling))
 redis.call('HINCRBY', keys.arms, 'applied', 1)
-slide(keys.recent, 'delay_ms', now - decision.issued, now, shape)
+slide(keys.recent, 'delay_ms', math.max(0, now - decision.issued), now, shape) -- another server's clock may lag
 local folds = resolve(keys.gate, now, decision.sample, evidence)
 close(keys, id, 'rewarded', record, now, shape.remember)
 return {
