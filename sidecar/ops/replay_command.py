@@ -9,7 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
+from sidecar.errors import InvalidInput
 from sidecar.model.mode import Mode
+from sidecar.ops.replaying.degrading import OPTION as DEGRADE
+from sidecar.ops.replaying.degrading import Degradation, checked, degradation_from
 from sidecar.ops.replaying.log import baseline_of, rows_from
 from sidecar.ops.replaying.plan import Plan
 from sidecar.ops.replaying.progress import wanted
@@ -64,6 +67,7 @@ async def run(asked: argparse.Namespace) -> int:
         in_order=asked.in_order,
         refresh_ms=asked.refresh_ms,
         ceilings=asked.ceilings == "row",
+        degradation=checked(asked.degrade, rows),
     )
     bar = wanted(json=asked.json, asked=asked.progress)
     done = await replayed(asked.file, rows, plan, address=asked.address, configuration=configuration, bar=bar)
@@ -83,7 +87,10 @@ def _add_choices(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--policy-parameter", action="append", default=[], type=_parameter, metavar="KEY=VALUE", help="repeatable"
     )
-    one.add_argument("--mode", default=Mode.UNGATED.value, choices=modes, help="default %(default)s")
+    one.add_argument(
+        "--mode", default=Mode.UNGATED.value, choices=modes,
+        help="gated climbs from shadow as far as evidence allows, the others stay as they are (default %(default)s)",
+    )  # fmt: skip
     one.add_argument("--baseline", metavar="ARM", help="what is done without learning (default: the first row's first)")
     one.add_argument(
         "--budget-per-request", type=_above_zero, metavar="USD", help="so much for each row, released as it comes"
@@ -101,6 +108,10 @@ def _add_courses(one: argparse.ArgumentParser) -> None:
     one.add_argument("--shuffles", type=_whole(1, _SHUFFLES_MAX), default=1, help="each from a fresh start (default 1)")
     one.add_argument("--in-order", action="store_true", help="replay in the order of the log, not shuffled")
     one.add_argument("--segment", action="append", default=[], help="only rows of this segment; repeatable")
+    one.add_argument(
+        DEGRADE, type=_degradation, metavar="ARM@PERCENT%",
+        help="a drill: after so many percent of the rows, the arm's reward is halved; its cost and latency stay",
+    )  # fmt: skip
     one.add_argument("--max-rows", type=_whole(1, 2**31), metavar="N", help="only the first N rows")
 
 
@@ -109,6 +120,13 @@ def _parameter(text: str) -> tuple[str, float]:
     if not (key and separator):
         raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
     return key, _number(value)
+
+
+def _degradation(text: str) -> Degradation:
+    try:
+        return degradation_from(text)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(f"got {error.value!r}; allowed: {error.allowed}") from None
 
 
 def _number(text: str) -> float:

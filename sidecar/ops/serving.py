@@ -34,6 +34,7 @@ from sidecar.telemetry.metrics import Metrics
 _log = logging.getLogger(__name__)
 
 _SWEEP_INTERVAL_S = 1.0
+_CANCEL_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,10 @@ async def _sweep_forever(service: LearningService, metrics: Metrics, vitals: Vit
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    """End a task, however often that takes: `asyncio.wait_for` of Python 3.11, below redis-py, may lose a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
 
 
 def process_environment() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+from sidecar.ops.replaying.log import Row
 from sidecar.ops.replaying.report import Replayed
 
 _COLUMNS, _LINES = 64, 12
@@ -14,9 +15,9 @@ _LEARNER, _BASELINE, _BEST_FIXED = "●", "·", "─"
 def chart(done: Replayed) -> str:
     """The mean reward up to each decision, averaged over shuffles: the learner, the baseline and the best fixed arm."""
     baseline, best = done.measures.baseline.name, done.measures.best_fixed.name
-    curves = [(_BASELINE, _averaged([_fixed(done, course.order, baseline) for course in done.courses]))]
+    curves = [(_BASELINE, _averaged([_fixed(course.rows, baseline) for course in done.courses]))]
     if best != baseline:
-        curves.append((_BEST_FIXED, _averaged([_fixed(done, course.order, best) for course in done.courses])))
+        curves.append((_BEST_FIXED, _averaged([_fixed(course.rows, best) for course in done.courses])))
     curves.append((_LEARNER, _averaged([_running_means(course.rewards) for course in done.courses])))
     key = f"{_LEARNER} {done.plan.policy}   {_BASELINE} baseline {baseline}"
     key += f"   {_BEST_FIXED} best fixed {best}" if best != baseline else " (also the best fixed)"
@@ -45,8 +46,8 @@ def drawn(curves: Sequence[tuple[str, Sequence[float]]], decisions: int) -> str:
     )
 
 
-def _fixed(done: Replayed, order: Sequence[int], arm: str) -> list[float]:
-    return _running_means([done.rows[index].rewards[arm] for index in order])
+def _fixed(rows: Sequence[Row], arm: str) -> list[float]:
+    return _running_means([row.rewards[arm] for row in rows])
 
 
 def _running_means(rewards: Sequence[float]) -> list[float]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sidecar.ops.calling import calling
-from sidecar.ops.replaying.driving import replay
+from sidecar.ops.replaying.driving import Course, replay
 from sidecar.ops.replaying.log import Numbered, Row, lines_of
 from sidecar.ops.replaying.paretobandit import PREFIX, prompts
 from sidecar.ops.replaying.plan import Plan
 from sidecar.ops.replaying.progress import watching
 from sidecar.ops.replaying.report import Replayed
-from sidecar.ops.replaying.yardsticks import yardsticks
+from sidecar.ops.replaying.yardsticks import Yardsticks, yardsticks
 from sidecar.ops.serving import process_environment, sidecar
 from sidecar.settings.file import Configuration
 from sidecar.settings.service import ServiceSettings
@@ -58,7 +59,14 @@ async def replayed(
         with watching(len(rows) * plan.shuffles, shown=bar) as watch:
             courses = await replay(stub, rows, plan, watch)
         seconds = time.perf_counter() - started
-    return Replayed(log, rows, plan, yardsticks(rows, plan.baseline), courses, seconds)
+    return Replayed(log, rows, plan, _measures(rows, courses, plan), courses, seconds)
+
+
+def _measures(rows: list[Row], courses: list[Course], plan: Plan) -> list[Yardsticks]:
+    """Of each course; all alike unless rows were degraded, which depends on the course's order."""
+    if plan.degradation is None:
+        return [yardsticks(rows, plan.baseline)] * len(courses)
+    return [yardsticks(course.rows, plan.baseline) for course in courses]
 
 
 @asynccontextmanager
@@ -77,5 +85,18 @@ async def _service(address: str | None, domain: str, configuration: Configuratio
             shutdown_grace_s=0.0,
         )
         # No environment: switches and settings of this machine's own sidecar are not the replay's.
-        async with sidecar(settings, declared, {}) as running, calling(running.address) as stub:
-            yield stub
+        with _moves_untold():
+            async with sidecar(settings, declared, {}) as running, calling(running.address) as stub:
+                yield stub
+
+
+@contextmanager
+def _moves_untold() -> Iterator[None]:
+    """The own service does not warn of the gate's moves: the report tells them."""
+    log = logging.getLogger("sidecar.decisions")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from sidecar.ops.replaying.chart import chart
+from sidecar.ops.replaying.gate_report import gate_lines
 from sidecar.ops.replaying.report import Figures, Replayed
 
 
@@ -28,7 +29,10 @@ def show(done: Replayed, figures: Figures, console: Console) -> None:
 
 def _title(done: Replayed, figures: Figures) -> str:
     shuffles = f", mean of {done.plan.shuffles} shuffles" if done.plan.shuffles > 1 else ""
-    return f"{done.log}: {figures['decisions']:,} decisions{shuffles}, mode {done.plan.mode}, seed {done.plan.seed}"
+    title = f"{done.log}: {figures['decisions']:,} decisions{shuffles}, mode {done.plan.mode}, seed {done.plan.seed}"
+    if (drill := figures["degradation"]) is None:
+        return title
+    return f"{title}\nfrom decision {drill['first_decision']:,} on {drill['arm']} gives half, in the yardsticks too"
 
 
 def _comparison(done: Replayed, figures: Figures) -> Table:
@@ -83,7 +87,7 @@ def _roles(done: Replayed, arm: str) -> list[str]:
 
 def _remarks(done: Replayed, figures: Figures) -> list[str]:
     actions = [f"{name} {count:g} times" for name, count in figures["shield_actions"].items()]
-    lines = ["shields: " + (", ".join(actions) or "none acted")]
+    lines = [*gate_lines(done.plan, figures["shuffles"]), "shields: " + (", ".join(actions) or "none acted")]
     if figures["budget_usd"] is not None:
         lines.append(
             f"budget: spent ${figures['spent_usd']:.6f} of ${figures['budget_usd']:.6f}, reserved "

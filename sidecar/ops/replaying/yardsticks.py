@@ -31,14 +31,38 @@ class Yardsticks:
     oracle: Fixed
     arms: tuple[Fixed, ...]
 
+    def arm(self, name: str) -> Fixed:
+        """An arm that every row has, always chosen."""
+        return next(fixed for fixed in self.arms if fixed.name == name)
+
 
 def yardsticks(rows: Sequence[Row], baseline: str) -> Yardsticks:
     """Measure; the baseline must be in every row."""
     names = [name for name in rows[0].signals if all(name in row.signals for row in rows)]
-    arms = sorted((_always(rows, name) for name in names), key=lambda fixed: -fixed.reward)
-    own = next(fixed for fixed in arms if fixed.name == baseline)
+    arms = [_always(rows, name) for name in names]
     oracle = _mean("oracle", [_best(row) for row in rows], rows)
-    return Yardsticks(own, arms[0], oracle, tuple(arms))
+    return _ranked(arms, baseline, oracle)
+
+
+def averaged(several: Sequence[Yardsticks]) -> Yardsticks:
+    """The means of several courses' yardsticks; the courses have the same arms and rows, degraded at different ones."""
+    first = several[0]
+    if all(one is first for one in several):
+        return first
+    arms = [_average([one.arm(fixed.name) for one in several]) for fixed in first.arms]
+    return _ranked(arms, first.baseline.name, _average([one.oracle for one in several]))
+
+
+def _ranked(arms: Sequence[Fixed], baseline: str, oracle: Fixed) -> Yardsticks:
+    best_first = sorted(arms, key=lambda fixed: -fixed.reward)
+    own = next(fixed for fixed in best_first if fixed.name == baseline)
+    return Yardsticks(own, best_first[0], oracle, tuple(best_first))
+
+
+def _average(alike: Sequence[Fixed]) -> Fixed:
+    costs = [fixed.cost_usd for fixed in alike if fixed.cost_usd is not None]
+    cost = fsum(costs) / len(alike) if len(costs) == len(alike) else None
+    return Fixed(alike[0].name, fsum(fixed.reward for fixed in alike) / len(alike), cost)
 
 
 def _always(rows: Sequence[Row], name: str) -> Fixed:

@@ -1,0 +1,81 @@
+"""A drill: from some row on one arm gives half of what it gave, as a model does that was exchanged overnight."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sidecar.errors import InvalidInput
+from sidecar.model.signals import Signals
+from sidecar.ops.replaying.log import Row
+
+OPTION = "--degrade"
+_FORM = re.compile(r"(?P<arm>.+)@(?P<percent>\d+(?:\.\d+)?)%", re.ASCII | re.DOTALL)
+_PART_LEFT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """After `percent` (0 to 100) of a course's rows, the reward of `arm` is halved; cost and latency stay.
+
+    >>> Degradation("large", 60.0).begins_after(1824)
+    1095
+    """
+
+    arm: str
+    percent: float
+
+    def begins_after(self, rows: int) -> int:
+        """How many of so many rows come before it."""
+        return math.ceil(rows * self.percent / 100)
+
+    def of(self, row: Row) -> Row:
+        """The row as it is afterwards: the arm's reward is an outright half of what it was."""
+        before = row.signals.get(self.arm)
+        if before is None:
+            return row
+        reward = row.rewards[self.arm] * _PART_LEFT
+        after = Signals(reward=reward, cost_usd=before.cost_usd, latency_ms=before.latency_ms)
+        return replace(
+            row, signals={**row.signals, self.arm: after}, rewards={**row.rewards, self.arm: reward}
+        )  # in the places of the old ones: the order of the candidates stays
+
+
+def degradation_from(text: str) -> Degradation:
+    """What `ARM@PERCENT%` asks for; the last `@` counts, an arm's name may have others.
+
+    Raises:
+        InvalidInput: names the option; the text is not of that form, or the percentage is above 100.
+
+    >>> degradation_from("openai/gpt@4@60%")
+    Degradation(arm='openai/gpt@4', percent=60.0)
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise InvalidInput(OPTION, text, "ARM@PERCENT%, such as large@60%")
+    percent = float(found["percent"])
+    if percent > 100:  # noqa: PLR2004 - all of it
+        raise InvalidInput(OPTION, text, "a percentage from 0 to 100")
+    return Degradation(found["arm"], percent)
+
+
+def checked(degradation: Degradation | None, rows: Sequence[Row]) -> Degradation | None:
+    """The same, if some row has the arm.
+
+    Raises:
+        InvalidInput: names the option and the arms that there are.
+    """
+    if degradation is not None and not any(degradation.arm in row.signals for row in rows):
+        arms = dict.fromkeys(name for row in rows for name in row.signals)
+        raise InvalidInput(OPTION, degradation.arm, "an arm of the log: " + ", ".join(arms))
+    return degradation
+
+
+def in_order(rows: Sequence[Row], order: Sequence[int], degradation: Degradation | None) -> list[Row]:
+    """The rows of one course: in its order, degraded from where that begins."""
+    if degradation is None:
+        return [rows[index] for index in order]
+    intact = degradation.begins_after(len(order))
+    return [rows[index] if at < intact else degradation.of(rows[index]) for at, index in enumerate(order)]
