@@ -131,10 +131,12 @@ async def _sweep_forever(service: LearningService, metrics: Metrics, vitals: Vit
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
-    """End a task, however often that takes: `asyncio.wait_for` of Python 3.11, below redis-py, may lose a cancellation."""
+    """End a task, however often it must be told: below redis-py, `wait_for` of Python 3.11 may lose a cancellation."""
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
+    with contextlib.suppress(asyncio.CancelledError):
+        task.result()
 
 
 def process_environment() -> dict[str, str]:
