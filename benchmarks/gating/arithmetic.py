@@ -29,7 +29,7 @@ def differences(exposed: Flags, share: Floats | float, outcome: Floats, control:
 
 
 def log_growth(stakes: Floats) -> Floats:
-    """What each stake adds to the log-wealth of each bet, in nats, bets first: `betting.growth` without its rounding."""
+    """What each stake adds to the log-wealth of each bet, in nats, bets first: `betting.growth`, not rounded."""
     return np.log1p(np.multiply.outer(GRID, stakes))
 
 
@@ -44,13 +44,13 @@ def log_wealth(log_sums: Floats) -> Floats:
     return most + np.log(np.exp(log_sums - most).mean(axis=0))
 
 
-def improvement_low(log_sums: Floats, reach: float, alpha: float) -> Floats:
-    """The lower bound of the summed improvement: `betting.improvement_low`.
+def improvement_low(log_sums: Floats, reach: float, alpha: Floats) -> Floats:
+    """The lower bound of the summed improvement: `betting.improvement_low`, with an error for each run.
 
     At the low end one bet alone is enough for 1 / alpha, at the high end no bet is.
     """
-    low = ((log_sums.T - np.log(len(BETS) / alpha)) / GRID).max(axis=1)
-    high = ((log_sums.T + np.log(alpha)) / GRID).max(axis=1)
+    low = ((log_sums - np.log(len(BETS) / alpha)) / GRID[:, None]).max(axis=0)
+    high = ((log_sums + np.log(alpha)) / GRID[:, None]).max(axis=0)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         above = log_wealth(log_sums - np.multiply.outer(GRID, middle)) > -np.log(alpha)
@@ -58,7 +58,7 @@ def improvement_low(log_sums: Floats, reach: float, alpha: float) -> Floats:
     return low * reach
 
 
-def left(loss_max: float, share: float, log_sums: Floats, reach: float, alpha: float) -> Floats:
+def left(loss_max: Floats, share: float, log_sums: Floats, reach: float, alpha: Floats) -> Floats:
     """What exposures that are not folded yet may hold, in units of reward: `allowance.left_micro`."""
     return loss_max + share * improvement_low(log_sums, reach, alpha)
 
@@ -110,7 +110,7 @@ def _check_sums(rng: np.random.Generator) -> None:
     reach = lower_reach(share, control)
     assert abs(log_wealth(floats[0]) - betting.log_wealth(sums)) < TOLERANCE
     micro = allowance.left_micro(40 * MICRO, share_ppm, sums, reach, 0.05)
-    here = left(40.0, share, floats[0][:, None], reach, 0.05)[0]
+    here = left(np.array([40.0]), share, floats[0][:, None], reach, np.array([0.05]))[0]
     assert abs(here - micro / MICRO) < 2 / MICRO, "the allowance differs"
     detected = np.array(detector.after_epoch(before, epoch)) / NANO
     assert np.abs(after_epoch(floats[1], floats[2]) - detected).max() < 2 * TOLERANCE, "the detector differs"

@@ -14,6 +14,7 @@ from sidecar.gate.betting import BETS
 
 BLOCK = 100
 """Decisions simulated at once: the arrays of one bet stay in the cache, and a product in the range of a float."""
+_LOG_MOST = 600.0
 _Z_ONE_SIDED_5 = 1.6448536269514722
 
 
@@ -39,10 +40,11 @@ class FixedBets:
         """Multiply the wealth of each bet by 1 + kappa D / c, and compare the mean."""
         stakes = differences(exposed, share, outcome, self._control) / self._reach
         mixture = np.zeros_like(stakes)
-        for bet, log_sums in zip(GRID, self._log_sums, strict=True):
+        before = np.exp(np.minimum(self._log_sums, _LOG_MOST))
+        for j, bet in enumerate(GRID):
             wealth = np.cumprod(1 + bet * stakes, axis=1)
-            mixture += np.exp(log_sums)[:, None] * wealth
-            log_sums += np.log(wealth[:, -1])
+            mixture += before[j][:, None] * wealth
+            self._log_sums[j] += np.log(wealth[:, -1])
         return mixture >= self._needed * len(BETS)
 
     def keep(self, runs: Flags) -> None:

@@ -34,13 +34,16 @@ class World:
     challenger_spread: float | None = BERNOULLI
 
     def reach(self, horizon: int) -> float:
-        """c of the phase: the largest of all its decisions."""
+        """The c of a phase: the largest of all its decisions."""
         shares = np.unique(at(self.share, np.arange(horizon)))
         return max(lower_reach(float(share), self.control) for share in shares)
 
     def draw(self, rng: np.random.Generator, runs: int, steps: NDArray[np.int64]) -> tuple[Flags, Floats]:
-        """Coins and rewards of these decisions, runs first. Only the arm that the coin picks has a reward."""
-        shape = (runs, len(steps))
+        """Coins and rewards of these decisions, runs first. Only the arm that the coin picks has a reward.
+
+        The decisions are the same for all runs, or a row for each.
+        """
+        shape = (runs, steps.shape[-1])
         level = np.broadcast_to(at(self.level, steps), shape)
         better = np.broadcast_to(at(self.level, steps) + at(self.delta, steps), shape)
         exposed = rng.random(shape) < at(self.share, steps)
@@ -60,7 +63,7 @@ def like(spread: float | None, level: float, delta: float | Schedule, share: flo
 
 def at(figure: float | Schedule, steps: NDArray[np.int64]) -> Floats:
     """What a figure or schedule is at these decisions."""
-    return figure(steps) if callable(figure) else np.full(len(steps), figure)
+    return figure(steps) if callable(figure) else np.full(steps.shape, figure)
 
 
 def rewards(rng: np.random.Generator, mean: Floats, spread: float | None) -> Floats:

@@ -46,7 +46,8 @@ def outlook(state: GateState, asked: Mode, around: Circumstances) -> Outlook:
         asked: the mode that was asked for; the gate moves only if that is `gated`.
         around: the settings that a step would be taken under.
     """
-    phase, alpha = Phase(state.terms), ladder.alpha_i(state.terms, state.attempt)
+    phase = Phase(state.terms)
+    alpha = ladder.alpha_i(state.terms if phase.bets else ladder.next_terms(state, around), state.attempt)
     tallies, wealth = phase.tallies(state.totals), phase.improvement(state.totals)
     safety, missing = phase.safety(state.totals), phase.missingness(state.totals)
     folded = tallies.decisions
