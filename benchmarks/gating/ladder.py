@@ -57,8 +57,8 @@ def section() -> Section:
         "B0 40, B1 60, A 4000; rewards at once; checked after every epoch; gain is the sum of q Delta. Not stated "
         "by the reference, chosen here: Beta sd .20, mean .7 as in C; epoch 100; control variate = the baseline's "
         "mean. 'reference': without the unfolded exposures, as the reference says of its own run; error .05, and "
-        "after a rollback the same terms again. 'service': what is implemented: decisions of the epoch that is not folded "
-        "yet count as total losses, an epoch ends when that leaves no room, and whatever ends a phase begins "
+        "after a rollback the same terms again. 'service': what is implemented: decisions of the epoch that is not "
+        "folded yet count as total losses, an epoch ends when that leaves no room, and whatever ends a phase begins "
         "attempt i with alpha / (i (i + 1)) and B / 2^(i-1). 'defaults': B1 100, A 10,000, epoch 50",
         cells,
     )
