@@ -12,7 +12,7 @@ from rich.console import Console
 from sidecar.errors import InvalidInput
 from sidecar.model.mode import Mode
 from sidecar.ops.replaying.degrading import OPTION as DEGRADE
-from sidecar.ops.replaying.degrading import Degradation, checked, degradation_from
+from sidecar.ops.replaying.degrading import Degradation, degradation_from, joined
 from sidecar.ops.replaying.log import baseline_of, rows_from
 from sidecar.ops.replaying.plan import Plan
 from sidecar.ops.replaying.progress import wanted
@@ -67,7 +67,7 @@ async def run(asked: argparse.Namespace) -> int:
         in_order=asked.in_order,
         refresh_ms=asked.refresh_ms,
         ceilings=asked.ceilings == "row",
-        degradation=checked(asked.degrade, rows),
+        degradation=joined(asked.degrade, rows),
     )
     bar = wanted(json=asked.json, asked=asked.progress)
     done = await replayed(asked.file, rows, plan, address=asked.address, configuration=configuration, bar=bar)
@@ -109,8 +109,9 @@ def _add_courses(one: argparse.ArgumentParser) -> None:
     one.add_argument("--in-order", action="store_true", help="replay in the order of the log, not shuffled")
     one.add_argument("--segment", action="append", default=[], help="only rows of this segment; repeatable")
     one.add_argument(
-        DEGRADE, type=_degradation, metavar="ARM@PERCENT%",
-        help="a drill: after so many percent of the rows, the arm's reward is halved; its cost and latency stay",
+        DEGRADE, action="append", default=[], type=_degradation, metavar="ARM@PERCENT%",
+        help="a drill: after so many percent of the rows, the arm's reward is halved; its cost and latency stay; "
+        "repeatable, since a policy left with another good arm has no need of a rollback",
     )  # fmt: skip
     one.add_argument("--max-rows", type=_whole(1, 2**31), metavar="N", help="only the first N rows")
 

@@ -107,7 +107,7 @@ def test_a_regression_is_rolled_back(log: Path, early: Path, capsys: Capture) ->
     (one,) = figures["shuffles"]
     back = next(event for event in one["events"] if event["before"] == "live")
 
-    assert figures["degradation"] == {"arm": "better", "percent": 50.0, "first_decision": ROWS / 2 + 1}
+    assert figures["degradation"] == {"arms": ["better"], "percent": 50.0, "first_decision": ROWS / 2 + 1}
     assert (back["after"], one["rollbacks"]) == ("shadow", 1)
     assert back["reason"] == "a regression was detected"
     assert back["checkpoint_restored"]
@@ -207,6 +207,12 @@ def test_a_move_is_placed_by_the_samples_before_it() -> None:
     ]
 
 
+def test_arms_that_degrade_at_different_times_are_refused(log: Path, capsys: Capture) -> None:
+    """The option may come for several arms, with one percentage."""
+    assert main(["replay", str(log), "--degrade=usual@50%", "--degrade=better@60%"]) == 2
+    assert "the same percentage for every arm" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -237,7 +243,7 @@ def test_a_bad_degradation_is_refused(log: Path, capsys: Capture, text: str, sai
 @pytest.mark.parametrize(("percent", "before"), [(0.0, 0), (60.0, 6), (61.0, 7), (100.0, 10)])
 def test_the_first_share_of_rows_is_intact(percent: float, before: int) -> None:
     """A row that the percentage cuts is intact yet."""
-    assert Degradation("better", percent).begins_after(10) == before
+    assert Degradation(("better",), percent).begins_after(10) == before
 
 
 def test_people_read_every_move(log: Path, early: Path, capsys: Capture) -> None:
@@ -246,7 +252,7 @@ def test_people_read_every_move(log: Path, early: Path, capsys: Capture) -> None
     shown = capsys.readouterr().out
 
     for said in (
-        "from decision 201 on better gives half, in the yardsticks too", "decision 40: shadow -> canary (",
+        "from decision 201 on, half of it from better; in the yardsticks too", "decision 40: shadow -> canary (",
         ": canary -> live (improvement is proven", "live -> shadow (a regression was detected; what was learned",
         "decisions after the degradation began", "after the first promotion: mean reward", "allowed so far", "next: ",
     ):  # fmt: skip

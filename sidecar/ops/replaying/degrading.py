@@ -1,4 +1,4 @@
-"""A drill: from some row on one arm gives half of what it gave, as a model does that was exchanged overnight."""
+"""A drill: from some row on arms give half of what they gave, as a model does that was exchanged overnight."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PART_LEFT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """After `percent` (0 to 100) of a course's rows, the reward of `arm` is halved; cost and latency stay.
+    """After `percent` (0 to 100) of a course's rows, the rewards of `arms` are halved; cost and latency stay.
 
-    >>> Degradation("large", 60.0).begins_after(1824)
+    >>> Degradation(("large",), 60.0).begins_after(1824)
     1095
     """
 
-    arm: str
+    arms: tuple[str, ...]
     percent: float
 
     def begins_after(self, rows: int) -> int:
@@ -32,15 +32,12 @@ class Degradation:
         return math.ceil(rows * self.percent / 100)
 
     def of(self, row: Row) -> Row:
-        """The row as it is afterwards: the arm's reward is an outright half of what it was."""
-        before = row.signals.get(self.arm)
-        if before is None:
-            return row
-        reward = row.rewards[self.arm] * _PART_LEFT
-        after = Signals(reward=reward, cost_usd=before.cost_usd, latency_ms=before.latency_ms)
-        return replace(
-            row, signals={**row.signals, self.arm: after}, rewards={**row.rewards, self.arm: reward}
-        )  # in the places of the old ones: the order of the candidates stays
+        """The row as it is afterwards: the reward of each such arm is an outright half of what it was."""
+        signals, rewards = dict(row.signals), dict(row.rewards)  # the order of the candidates stays
+        for arm in filter(signals.__contains__, self.arms):
+            before, rewards[arm] = signals[arm], rewards[arm] * _PART_LEFT
+            signals[arm] = Signals(reward=rewards[arm], cost_usd=before.cost_usd, latency_ms=before.latency_ms)
+        return replace(row, signals=signals, rewards=rewards)
 
 
 def degradation_from(text: str) -> Degradation:
@@ -50,7 +47,7 @@ def degradation_from(text: str) -> Degradation:
         InvalidInput: names the option; the text is not of that form, or the percentage is above 100.
 
     >>> degradation_from("openai/gpt@4@60%")
-    Degradation(arm='openai/gpt@4', percent=60.0)
+    Degradation(arms=('openai/gpt@4',), percent=60.0)
     """
     found = _FORM.fullmatch(text)
     if found is None:
@@ -58,19 +55,25 @@ def degradation_from(text: str) -> Degradation:
     percent = float(found["percent"])
     if percent > 100:  # noqa: PLR2004 - all of it
         raise InvalidInput(OPTION, text, "a percentage from 0 to 100")
-    return Degradation(found["arm"], percent)
+    return Degradation((found["arm"],), percent)
 
 
-def checked(degradation: Degradation | None, rows: Sequence[Row]) -> Degradation | None:
-    """The same, if some row has the arm.
+def joined(degradations: Sequence[Degradation], rows: Sequence[Row]) -> Degradation | None:
+    """All of them as one; None if there are none.
 
     Raises:
-        InvalidInput: names the option and the arms that there are.
+        InvalidInput: names the option; no row has such an arm, or they do not begin together.
     """
-    if degradation is not None and not any(degradation.arm in row.signals for row in rows):
-        arms = dict.fromkeys(name for row in rows for name in row.signals)
-        raise InvalidInput(OPTION, degradation.arm, "an arm of the log: " + ", ".join(arms))
-    return degradation
+    if not degradations:
+        return None
+    known = dict.fromkeys(name for row in rows for name in row.signals)
+    arms = tuple(dict.fromkeys(arm for one in degradations for arm in one.arms))
+    for arm in arms:
+        if arm not in known:
+            raise InvalidInput(OPTION, arm, "an arm of the log: " + ", ".join(known))
+    if len(percents := {one.percent for one in degradations}) > 1:
+        raise InvalidInput(OPTION, sorted(percents), "the same percentage for every arm")
+    return Degradation(arms, percents.pop())
 
 
 def in_order(rows: Sequence[Row], order: Sequence[int], degradation: Degradation | None) -> list[Row]:

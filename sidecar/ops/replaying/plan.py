@@ -29,7 +29,7 @@ class Plan:
         in_order: replay in the log's own order instead; only the policy's seed then differs.
         refresh_ms: age at which the statistics behind a choice are computed anew; 0 makes replays reproducible.
         ceilings: send each arm's own cost in the row as its cost ceiling, as an app does that knows its token counts.
-        degradation: what one arm gives from some row on; None leaves the rows as they are.
+        degradation: what arms give from some row on; None leaves the rows as they are.
     """
 
     domain: str

@@ -90,7 +90,7 @@ def _degradation_figures(done: Replayed) -> Figures | None:
     if degradation is None:
         return None
     first = degradation.begins_after(len(done.rows)) + 1
-    return {"arm": degradation.arm, "percent": degradation.percent, "first_decision": first}
+    return {"arms": list(degradation.arms), "percent": degradation.percent, "first_decision": first}
 
 
 def _shuffle_figures(course: Course, measures: Yardsticks, best_fixed: Fixed) -> Figures:

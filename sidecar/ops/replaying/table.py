@@ -32,7 +32,8 @@ def _title(done: Replayed, figures: Figures) -> str:
     title = f"{done.log}: {figures['decisions']:,} decisions{shuffles}, mode {done.plan.mode}, seed {done.plan.seed}"
     if (drill := figures["degradation"]) is None:
         return title
-    return f"{title}\nfrom decision {drill['first_decision']:,} on {drill['arm']} gives half, in the yardsticks too"
+    halved = f"from decision {drill['first_decision']:,} on, half of it from {' and '.join(drill['arms'])}"
+    return f"{title}\n{halved}; in the yardsticks too"
 
 
 def _comparison(done: Replayed, figures: Figures) -> Table:
