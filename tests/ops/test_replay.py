@@ -216,20 +216,30 @@ def test_the_bar_can_be_asked_for(log: Path, capsys: Capture) -> None:
     assert json.loads(shown.out)["decisions"] == ROWS
 
 
+INTERRUPTIBLE = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('sidecar', run_name='__main__')"
+)
+"""A shell that runs the tests in the background ignores SIGINT, and so would its children."""
+
+
 def test_ctrl_c_leaves_nothing_behind(log: Path, short_dir: Path) -> None:
     """An interrupted replay ends with 130, and its embedded server and directory go with it."""
-    run = subprocess.Popen(
-        [sys.executable, "-m", "sidecar", "replay", str(log), "--shuffles", "5000", "--json"],
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, "replay", str(log), "--shuffles", "5000", "--json"],
         env=os.environ | {"TMPDIR": str(short_dir)},
         stderr=subprocess.PIPE,
         text=True,
-    )
-    until = time.monotonic() + 30
-    while not list(short_dir.glob("learning-*/api.sock")) and time.monotonic() < until:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=30)
+    ) as run:
+        try:
+            until = time.monotonic() + 30
+            while not list(short_dir.glob("learning-*/api.sock")) and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(0.5)
+            run.send_signal(signal.SIGINT)
+            _, said = run.communicate(timeout=30)
+        finally:
+            run.kill()
 
     # gRPC's core may add a line of its own about the connection that ends.
     assert said.splitlines()[-1] == "interrupted"
