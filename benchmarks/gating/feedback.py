@@ -12,7 +12,7 @@ from gating.worlds import World, at
 
 EPOCH = 100
 WAIT = 1000
-"""How many decisions after its end an epoch still waits for rewards: W."""
+"""How many decisions later a reward is overdue, and counts as missing: W, from its own decision as in the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def watched(world: World, feedback: Feedback, seen: Seen, alpha: float) -> Promo
     """The gate: epochs are folded in order, each when its rewards are in or overdue (Theorem 2)."""
     runs, horizon = seen.exposed.shape
     ends = np.arange(1, horizon // EPOCH + 1) * EPOCH
-    overdue = np.repeat(ends + WAIT, EPOCH)
+    overdue = np.arange(1, horizon + 1) + WAIT
     late = seen.arrivals > overdue
     settled = np.where(late, feedback.charged(seen.exposed, world.control), seen.outcome)
     share = at(world.share, np.arange(horizon))

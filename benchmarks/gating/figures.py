@@ -15,6 +15,7 @@ DISTANCE_MAX = 3.0
 REFERENCE_RUNS = 2000
 REFERENCE_PIPELINE_RUNS = 1000
 PERCENT = "%"
+_WHOLE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +133,15 @@ def median(
     reference_runs: int = REFERENCE_RUNS,
     why_open: str = "",
 ) -> Figure:
-    """Its error is half the distance of the order statistics that are one standard error from the middle."""
+    """Its error is half the distance of the order statistics that are one standard error from the middle.
+
+    These are whole numbers, so that the distance may well be 0; the error is not taken to be less than a half.
+    """
     if not len(values):
         return Figure(case, measure, math.nan, math.nan, unit)
     half = 0.5 / math.sqrt(len(values))
     low, ours, high = np.quantile(values, [max(0.0, 0.5 - half), 0.5, min(1.0, 0.5 + half)])
-    error = float(high - low) / 2
+    error = max(_WHOLE, float(high - low) / 2)
     reference_error = error * math.sqrt(len(values) / reference_runs)
     return Figure(case, measure, float(ours), error, unit, reference, reference_error, slack, None, why_open)
 
