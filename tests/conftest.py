@@ -72,6 +72,18 @@ Connect = Callable[[str], LearningStub]
 RedisStores = Callable[..., RedisStore]
 
 
+def interruptible(module: str) -> list[str]:
+    """The beginning of a command that runs a module and takes SIGINT, even below a shell that ignores it.
+
+    A shell does so for what it runs in the background, and a child process inherits it.
+    """
+    run = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    return [sys.executable, "-c", run]
+
+
 @pytest.fixture(scope="session")
 def short_dir() -> Iterator[Path]:
     """Make a directory whose path is short enough for sockets in it."""

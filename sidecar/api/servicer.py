@@ -30,6 +30,7 @@ _DEADLINE_SHARE = 0.8  # of the time that the caller gave, the rest is for the w
 Context = grpc.aio.ServicerContext[Any, Any]
 Q = TypeVar("Q")
 A = TypeVar("A")
+R = TypeVar("R")
 
 
 class Servicer(LearningServicer):
@@ -67,13 +68,7 @@ class Servicer(LearningServicer):
         """Choose for several requests at once."""
         within_s = self._within_s(context)
         answers = await _each(request.requests, lambda one: self._recommend(one, within_s))
-        results = [
-            pb.RecommendResult(error=_item_error(answer))
-            if isinstance(answer, SidecarError)
-            else pb.RecommendResult(response=answer)
-            for answer in answers
-        ]
-        return pb.RecommendBatchResponse(results=results)
+        return pb.RecommendBatchResponse(results=[_result(pb.RecommendResult, answer) for answer in answers])
 
     async def Reward(self, request: pb.RewardRequest, context: Context) -> pb.RewardResponse:  # noqa: N802, ARG002
         """Report what happened."""
@@ -86,13 +81,7 @@ class Servicer(LearningServicer):
     ) -> pb.RewardBatchResponse:
         """Report several at once."""
         answers = await _each(request.requests, self._reward)
-        results = [
-            pb.RewardResult(error=_item_error(answer))
-            if isinstance(answer, SidecarError)
-            else pb.RewardResult(response=answer)
-            for answer in answers
-        ]
-        return pb.RewardBatchResponse(results=results)
+        return pb.RewardBatchResponse(results=[_result(pb.RewardResult, answer) for answer in answers])
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:  # noqa: N802, ARG002
         """Declare that the act never took place."""
@@ -215,6 +204,11 @@ async def _each(requests: Sequence[Q], answer: Callable[[Q], Awaitable[A]]) -> l
             return error
 
     return await asyncio.gather(*(guarded(one) for one in requests))
+
+
+def _result(kind: Callable[..., R], answer: object) -> R:
+    """One item of a batch: the answer, or why there is none."""
+    return kind(error=_item_error(answer)) if isinstance(answer, SidecarError) else kind(response=answer)
 
 
 def _item_error(error: SidecarError) -> pb.ItemError:

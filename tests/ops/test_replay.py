@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from sidecar.ops.command import main
+from tests.conftest import interruptible
 
 ROWS = 200
 BUDGET_PER_REQUEST_USD = 0.0008
@@ -216,17 +216,10 @@ def test_the_bar_can_be_asked_for(log: Path, capsys: Capture) -> None:
     assert json.loads(shown.out)["decisions"] == ROWS
 
 
-INTERRUPTIBLE = (
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "runpy.run_module('sidecar', run_name='__main__')"
-)
-"""A shell that runs the tests in the background ignores SIGINT, and so would its children."""
-
-
 def test_ctrl_c_leaves_nothing_behind(log: Path, short_dir: Path) -> None:
     """An interrupted replay ends with 130, and its embedded server and directory go with it."""
     with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, "replay", str(log), "--shuffles", "5000", "--json"],
+        [*interruptible("sidecar"), "replay", str(log), "--shuffles", "5000", "--json"],
         env=os.environ | {"TMPDIR": str(short_dir)},
         stderr=subprocess.PIPE,
         text=True,

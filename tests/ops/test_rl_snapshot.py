@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sidecar.v1 import learning_pb2 as pb
+from tests.conftest import interruptible
 
 Connect = Callable[[str], Any]
 
@@ -115,7 +116,7 @@ def test_other_policies_and_domains_are_said(learned: str, workspace: str) -> No
 def test_periodic_dumps_keep_the_newest(learned: str, workspace: str, tmp_path: Path) -> None:
     """--every writes on and --keep deletes the oldest, until Ctrl-C."""
     command = [
-        sys.executable, "-m", "sidecar.ops.rl_snapshot", "dump", "--address", learned, "--workspace", workspace,
+        *interruptible("sidecar.ops.rl_snapshot"), "dump", "--address", learned, "--workspace", workspace,
         "--output", str(tmp_path / "dumps"), "--every", "0.1s", "--keep", "2",
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
@@ -124,8 +125,11 @@ def test_periodic_dumps_keep_the_newest(learned: str, workspace: str, tmp_path: 
         while len(seen) < 4 and time.monotonic() < deadline:
             seen |= {path.name for path in tmp_path.glob("dumps/snapshot-*.json")}
             time.sleep(0.02)
-        running.send_signal(2)
-        _, errors = running.communicate(timeout=10)
+        try:
+            running.send_signal(2)
+            _, errors = running.communicate(timeout=10)
+        finally:
+            running.kill()
 
     assert len(seen) >= 4
     assert len(list(tmp_path.glob("dumps/snapshot-*.json"))) <= 3
