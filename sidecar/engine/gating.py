@@ -87,14 +87,14 @@ def set_mode(learner: Learner, change: ModeChange) -> Flow[ModeChanged]:
         view, before = learner.view, learner.mode
         settings = learner.settings_under(change.settings_json or view.control.settings_json)
         around = learner.circumstances(settings)
-        step = operated(view.gate, change.mode, change.reason, around, reset_attempts=change.reset_attempts)
+        gate = operated(view.gate, change.mode, change.reason, around, reset_attempts=change.reset_attempts)
         reply = yield t.SetMode(
             scope=learner.scope,
             known_revision=view.control.revision,
             mode=change.mode,
             reason=change.reason,
             settings_json=change.settings_json,
-            gate=step.state,
+            gate=gate,
             reinstate=change.reinstate_checkpoint,
         )
         match reply:

@@ -36,8 +36,6 @@ from sidecar.settings.file import Configuration
 from sidecar.store.transitions import Applied, Freshness, Issued, Shape
 
 _CHOICES_MAX = 256
-_EPOCHS_A_DEADLINE = 16
-_EPOCH_MS_LEAST = 1000
 
 Moved = Callable[[Scope, GateEvent], None]
 """Told of every change of stage that this sidecar made."""

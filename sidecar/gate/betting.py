@@ -15,6 +15,8 @@ NANO = 1_000_000_000
 BETS: tuple[float, ...] = tuple(0.9 * 2.0**-j for j in range(8))
 """The grid kappa_j = 0.9 * 2^-j, j = 0..7, each with the weight 1/8. Constants: see the essay in `sidecar.gate`."""
 
+_LOG_MOST = 700.0
+
 
 def difference(exposed: bool, share: float, outcome: float, control: float) -> float:
     """One decision's unbiased estimate of how much better the proposal is than the baseline.
@@ -80,6 +82,15 @@ def log_wealth(sums: Sequence[int]) -> float:
     0.0
     """
     return _log_mean_exp([one / NANO for one in sums])
+
+
+def wealth(log: float) -> float:
+    """The wealth of a logarithm in nats, for people; what is too large for a float is shown as about 1e304.
+
+    >>> wealth(0.0), wealth(1e6) > 1e300
+    (1.0, True)
+    """
+    return math.exp(min(log, _LOG_MOST))
 
 
 def improvement_low(sums: Sequence[int], reach: float, alpha: float) -> float:

@@ -7,16 +7,16 @@ in every sidecar, and the store lets exactly one of them win.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sidecar.gate.allowance import least_loss_max_micro, left_micro
 from sidecar.gate.attempts import alpha_of, decisions_of, loss_max_of
-from sidecar.gate.betting import log_wealth
+from sidecar.gate.betting import log_wealth, wealth
 from sidecar.gate.coin import PPM
 from sidecar.gate.detector import after_epoch, log_alarm
 from sidecar.gate.phase import Phase
-from sidecar.model.gate import Cell, GateEvent, GateState, Terms
+from sidecar.model.gate import Cell, GateEvent, GateState, Terms, added
 from sidecar.model.mode import Mode
 from sidecar.model.units import MICRO
 from sidecar.settings.domain import GateSettings
@@ -53,7 +53,7 @@ class Circumstances:
 def fold(state: GateState, cell: Cell, around: Circumstances) -> Step:
     """Fold the next epoch and judge."""
     phase = Phase(state.terms)
-    totals = tuple(a + b for a, b in zip(state.totals or (0,) * phase.width, cell.sums, strict=True))
+    totals = added(state.totals or (0,) * phase.width, cell.sums)
     after = replace(
         state,
         totals=totals,
@@ -71,7 +71,7 @@ def fold(state: GateState, cell: Cell, around: Circumstances) -> Step:
     return _JUDGES[state.stage](after, phase, around)
 
 
-def operated(state: GateState, mode: Mode, reason: str, around: Circumstances, *, reset_attempts: bool) -> Step:
+def operated(state: GateState, mode: Mode, reason: str, around: Circumstances, *, reset_attempts: bool) -> GateState:
     """What an operator's change of mode makes of a state: a new phase, at the bottom of the ladder or pinned.
 
     Attempts that were exposed stay spent, so that the promise covers all restarts; `reset_attempts` begins a new
@@ -85,7 +85,7 @@ def operated(state: GateState, mode: Mode, reason: str, around: Circumstances, *
     else:
         stage, terms = mode, _terms(replace(state.terms, missing=around.settings.missing), mode, before.attempt, around)
     after = _entered(before, stage, terms, reason or f"set to {mode}", around, label=mode)
-    return Step(replace(after, allowance_micro=None, subject=around.subject), new_phase=True)
+    return replace(after, subject=around.subject)
 
 
 # --- one judge for each stage
@@ -109,7 +109,7 @@ def _judge_canary(state: GateState, phase: Phase, around: Circumstances) -> Step
     if proven(state, phase) and safe(state, phase) and not suspected(state, phase):
         live = _terms(terms, Mode.LIVE, state.attempt, around)
         if can_begin(live, state.attempt):
-            evidence = math.exp(min(700.0, log_wealth(phase.improvement(state.totals))))
+            evidence = wealth(log_wealth(phase.improvement(state.totals)))
             reason = (
                 f"improvement is proven: evidence {evidence:,.4g} of {1 / alpha_i(terms, state.attempt):,.4g} needed"
             )
@@ -152,7 +152,7 @@ def alpha_i(terms: Terms, attempt: int) -> float:
 
 def proven(state: GateState, phase: Phase) -> bool:
     """Whether improvement is proven: E >= 1 / alpha_i (Theorem 1)."""
-    return log_wealth(phase.improvement(state.totals)) >= -math.log(alpha_i(state.terms, state.attempt))
+    return _suffices(phase.improvement(state.totals), state)
 
 
 def safe(state: GateState, phase: Phase) -> bool:
@@ -160,14 +160,14 @@ def safe(state: GateState, phase: Phase) -> bool:
 
     Both this and `proven` must hold, so neither takes from the other's alpha (intersection-union).
     """
-    wealth = phase.safety(state.totals)
-    return wealth is None or log_wealth(wealth) >= -math.log(alpha_i(state.terms, state.attempt))
+    bets = phase.safety(state.totals)
+    return bets is None or _suffices(bets, state)
 
 
 def vetoed(state: GateState, phase: Phase) -> bool:
     """Whether missing rewards were found to depend on the executed side, under the rule `neutral`."""
-    wealth = phase.missingness(state.totals)
-    return wealth is not None and log_wealth(wealth) >= -math.log(alpha_i(state.terms, state.attempt))
+    bets = phase.missingness(state.totals)
+    return bets is not None and _suffices(bets, state)
 
 
 def suspected(state: GateState, phase: Phase) -> bool:
@@ -175,13 +175,18 @@ def suspected(state: GateState, phase: Phase) -> bool:
 
     Not a proof, but reason enough to wait with a promotion: missing rewards are all that can fake one.
     """
-    wealth = phase.missingness(state.totals)
-    return wealth is not None and log_wealth(wealth) > 0
+    bets = phase.missingness(state.totals)
+    return bets is not None and log_wealth(bets) > 0
 
 
 def can_begin(terms: Terms, attempt: int) -> bool:
     """Whether the phase's allowance suffices for one exposure; with halving allowances the gate shuts one day."""
-    return least_loss_max_micro(terms.share_ppm, Phase(terms).reach, alpha_i(terms, attempt)) <= terms.loss_max_micro
+    return least_micro(terms, attempt) <= terms.loss_max_micro
+
+
+def least_micro(terms: Terms, attempt: int) -> int:
+    """The least allowance under which the phase can begin, in micro-units of reward."""
+    return least_loss_max_micro(terms.share_ppm, Phase(terms).reach, alpha_i(terms, attempt))
 
 
 def next_terms(state: GateState, around: Circumstances) -> Terms:
@@ -190,6 +195,11 @@ def next_terms(state: GateState, around: Circumstances) -> Terms:
         measured = _measured(state, Phase(state.terms), around.settings)
         return _terms(measured, Mode.CANARY, state.attempt, around)
     return _terms(state.terms, Mode.LIVE, state.attempt, around)
+
+
+def _suffices(bets: Sequence[int], state: GateState) -> bool:
+    """Whether the wealth of these bets reaches 1 / alpha_i."""
+    return log_wealth(bets) >= -math.log(alpha_i(state.terms, state.attempt))
 
 
 def _used_up(state: GateState) -> bool:
@@ -207,15 +217,17 @@ def _compares_something_else(state: GateState, around: Circumstances) -> bool:
 
 
 def _with_evidence(state: GateState, phase: Phase, cell: Cell, *, bounded: bool) -> GateState:
-    terms = state.terms
     live = state.stage is Mode.LIVE
-    alpha = alpha_i(terms, state.attempt)
-    left = left_micro(terms.loss_max_micro, terms.share_ppm, phase.improvement(state.totals), phase.reach, alpha)
     return replace(
         state,
         detector=after_epoch(state.detector, phase.regression(cell.sums)) if live else (),
-        allowance_micro=left if bounded else None,
+        allowance_micro=_left_micro(state, phase) if bounded else None,
     )
+
+
+def _left_micro(state: GateState, phase: Phase) -> int:
+    terms, alpha = state.terms, alpha_i(state.terms, state.attempt)
+    return left_micro(terms.loss_max_micro, terms.share_ppm, phase.improvement(state.totals), phase.reach, alpha)
 
 
 def _measured(state: GateState, phase: Phase, settings: GateSettings) -> Terms:
@@ -264,10 +276,8 @@ def _retried(state: GateState, stage: Mode, reason: str, around: Circumstances) 
 
 def _granted(state: GateState) -> GateState:
     """The first exposures of a phase are bounded by what is left before anything is known."""
-    terms, phase = state.terms, Phase(state.terms)
-    nothing = phase.improvement(())
-    left = left_micro(terms.loss_max_micro, terms.share_ppm, nothing, phase.reach, alpha_i(terms, state.attempt))
-    return replace(state, allowance_micro=left, granted_micro=state.granted_micro + terms.loss_max_micro)
+    granted = state.granted_micro + state.terms.loss_max_micro
+    return replace(state, allowance_micro=_left_micro(state, Phase(state.terms)), granted_micro=granted)
 
 
 def _entered(

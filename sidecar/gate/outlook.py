@@ -6,18 +6,15 @@ import math
 from dataclasses import dataclass
 
 from sidecar.gate import ladder
-from sidecar.gate.allowance import least_loss_max_micro
 from sidecar.gate.attempts import decisions_of
-from sidecar.gate.betting import improvement_low, log_wealth
+from sidecar.gate.betting import improvement_low, log_wealth, wealth
 from sidecar.gate.coin import PPM
 from sidecar.gate.detector import log_alarm
 from sidecar.gate.ladder import Circumstances
 from sidecar.gate.phase import Phase, Tallies
-from sidecar.model.gate import GateState, Terms
+from sidecar.model.gate import GateState
 from sidecar.model.mode import Mode
 from sidecar.model.units import MICRO
-
-_LOG_MOST = 700.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +45,22 @@ def outlook(state: GateState, asked: Mode, around: Circumstances) -> Outlook:
     """
     phase = Phase(state.terms)
     alpha = ladder.alpha_i(state.terms if phase.bets else ladder.next_terms(state, around), state.attempt)
-    tallies, wealth = phase.tallies(state.totals), phase.improvement(state.totals)
+    tallies, improvement = phase.tallies(state.totals), phase.improvement(state.totals)
     safety, missing = phase.safety(state.totals), phase.missingness(state.totals)
     folded = tallies.decisions
     left = None if state.allowance_micro is None else (state.allowance_micro - state.unfolded_ppm) / MICRO
     return Outlook(
         tallies=tallies,
-        unfolded=sum(cell.count for cell in state.cells.values()),
-        evidence=_exp(log_wealth(wealth)),
+        unfolded=state.unfolded,
+        evidence=wealth(log_wealth(improvement)),
         evidence_needed=1 / alpha,
         improvement=_improvement(tallies, phase) if phase.bets and folded else 0.0,
-        improvement_low=improvement_low(wealth, phase.reach, alpha) / folded if phase.bets and folded else -1.0,
+        improvement_low=improvement_low(improvement, phase.reach, alpha) / folded if phase.bets and folded else -1.0,
         confidence=1 - alpha,
         allowance_left=left,
-        alarm=_exp(log_alarm(state.detector)),
-        safety_evidence=None if safety is None else _exp(log_wealth(safety)),
-        missing_evidence=None if missing is None else _exp(log_wealth(missing)),
+        alarm=wealth(log_alarm(state.detector)),
+        safety_evidence=None if safety is None else wealth(log_wealth(safety)),
+        missing_evidence=None if missing is None else wealth(log_wealth(missing)),
         next=_next(state, asked, phase, around),
     )
 
@@ -82,7 +79,7 @@ def _after_shadow(state: GateState, phase: Phase, around: Circumstances) -> str:
     if held < needed:
         return f"canary, once the baseline's mean is known: {held:,} of {needed:,} decisions have ended"
     terms = ladder.next_terms(state, around)
-    return _shut("canary", terms.loss_max_micro, _least(terms, state.attempt), state.attempt)
+    return _shut("canary", terms.loss_max_micro, ladder.least_micro(terms, state.attempt), state.attempt)
 
 
 def _after_canary(state: GateState, phase: Phase, around: Circumstances) -> str:
@@ -93,7 +90,7 @@ def _after_canary(state: GateState, phase: Phase, around: Circumstances) -> str:
         if ladder.suspected(state, phase):
             return "live, once nothing speaks for rewards going missing on one side; the improvement is proven"
         above = ladder.next_terms(state, around)
-        return _shut("live", above.loss_max_micro, _least(above, state.attempt), state.attempt)
+        return _shut("live", above.loss_max_micro, ladder.least_micro(above, state.attempt), state.attempt)
     if not state.has_room:
         return "nothing is exposed until rewards come in: what is exposed already may use up the allowance"
     tallies = phase.tallies(state.totals)
@@ -110,14 +107,14 @@ def _pace(state: GateState, phase: Phase, tallies: Tallies) -> str:
     if not tallies.decisions:
         return " (no decision in which policy and baseline differ is folded yet)"
     if log_evidence <= math.log(2) or _improvement(tallies, phase) <= 0:
-        return f" (now {_exp(log_evidence):,.3g}: no improvement to be seen so far)"
+        return f" (now {wealth(log_evidence):,.3g}: no improvement to be seen so far)"
     most = -math.log(ladder.alpha_i(state.terms, state.attempt))
     more = math.ceil(tallies.decisions * max(0.0, most - log_evidence) / log_evidence)
-    return f" (now {_exp(log_evidence):,.3g}; at this rate after some {more:,} more sampled decisions)"
+    return f" (now {wealth(log_evidence):,.3g}; at this rate after some {more:,} more sampled decisions)"
 
 
 def _after_live(state: GateState, _: Phase, around: Circumstances) -> str:
-    alarm, most = _exp(log_alarm(state.detector)), around.settings.false_alarm_epochs
+    alarm, most = wealth(log_alarm(state.detector)), around.settings.false_alarm_epochs
     if not state.has_room:
         return "stays live, but the baseline is executed until rewards come in: the allowance has no room for more"
     return f"stays live; back to shadow when the alarm reaches {most:,} (now {alarm:,.3g}) or the allowance is used up"
@@ -127,9 +124,8 @@ def _waiting(state: GateState) -> str:
     cell = state.cells.get(state.folded + 1)
     if cell is None:
         return ""
-    unfolded = sum(one.count for one in state.cells.values())
     waiting = f"{cell.open:,} of epoch {cell.number:,} wait for a reward or its deadline"
-    return f". {unfolded:,} decisions are not counted yet: {waiting}"
+    return f". {state.unfolded:,} decisions are not counted yet: {waiting}"
 
 
 def _shut(stage: str, loss_max_micro: int, least_micro: int, attempt: int) -> str:
@@ -137,10 +133,6 @@ def _shut(stage: str, loss_max_micro: int, least_micro: int, attempt: int) -> st
         f"{stage} is shut: attempt {attempt} may lose {loss_max_micro / MICRO:.3g} rewards there, and one exposure "
         f"needs {least_micro / MICRO:.3g}. Raise gate.{stage}_loss_max, or set the mode gated with reset_attempts"
     )
-
-
-def _least(terms: Terms, attempt: int) -> int:
-    return least_loss_max_micro(terms.share_ppm, Phase(terms).reach, ladder.alpha_i(terms, attempt))
 
 
 def _improvement(tallies: Tallies, phase: Phase) -> float:
@@ -153,11 +145,6 @@ def _improvement(tallies: Tallies, phase: Phase) -> float:
     up = (tallies.exposed_micro - control * exposed) / phase.share
     down = (held_micro - control * held) / (1 - phase.share)
     return (up - down) / MICRO / tallies.decisions
-
-
-def _exp(value: float) -> float:
-    """What is too large for a float is shown as about 1e304."""
-    return math.exp(min(value, _LOG_MOST))
 
 
 assert PPM == MICRO  # so that an allowance in micro-units and shares in parts per million may be compared

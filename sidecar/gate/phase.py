@@ -16,7 +16,6 @@ from sidecar.gate.coin import PPM
 from sidecar.model.gate import Terms
 from sidecar.model.units import MICRO
 
-MISSING_RULES = ("zero", "worst", "neutral")
 _TALLIES = 8
 _BETS = len(BETS)
 

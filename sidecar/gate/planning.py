@@ -49,8 +49,6 @@ class Forecast:
     attempt: int | None
     canary_decisions: int | None
     exposures: int | None
-    canary_loss_max: float
-    live_loss_max: float
     lifetime_loss_max: float
     least_canary_allowance: float
     least_live_allowance: float
@@ -70,8 +68,6 @@ def forecast(scene: Scene, settings: GateSettings) -> Forecast:
         attempt=attempt,
         canary_decisions=decisions,
         exposures=None if decisions is None else round(decisions * settings.share),
-        canary_loss_max=settings.canary_loss_max,
-        live_loss_max=settings.live_loss_max,
         lifetime_loss_max=2 * (settings.canary_loss_max + settings.live_loss_max),
         least_canary_allowance=_least(scene, settings.share, alpha),
         least_live_allowance=_least(scene, 1 - settings.holdback, alpha),

@@ -5,7 +5,7 @@ All of it is integers, as the store keeps it: nano-nats of evidence, micro-units
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sidecar.model.mode import Mode
@@ -98,6 +98,11 @@ class GateState:
     events: tuple[GateEvent, ...] = ()
 
     @property
+    def unfolded(self) -> int:
+        """How many decisions of the phase are not folded yet."""
+        return sum(cell.count for cell in self.cells.values())
+
+    @property
     def has_room(self) -> bool:
         """Whether the allowance has room for one more exposure."""
         held = self.unfolded_ppm + self.terms.share_ppm
@@ -112,3 +117,8 @@ class GateState:
         if cell is None or cell.open:
             return None
         return cell if cell.ended(self.epoch, now_ms) or not self.has_room else None
+
+
+def added(row: Sequence[int], more: Sequence[int]) -> tuple[int, ...]:
+    """Two rows of sums as one; both are of one width."""
+    return tuple(a + b for a, b in zip(row, more, strict=True))

@@ -49,10 +49,12 @@ def _allowance(gate: pb.GateStatus) -> str:
 def _event(event: pb.GateEvent) -> str:
     at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(event.at_unix_ms / 1000))
     restored = "; the last checkpoint was reinstated" if event.checkpoint_restored else ""
-    return f"{at}  {_mode(event.before)} -> {_mode(event.after)}, attempt {event.attempt}: {event.reason}{restored}"
+    moved = f"{mode_name(event.before)} -> {mode_name(event.after)}"
+    return f"{at}  {moved}, attempt {event.attempt}: {event.reason}{restored}"
 
 
-def _mode(mode: int) -> str:
+def mode_name(mode: int) -> str:
+    """A mode as people write it, such as `live`."""
     return pb.Mode.Name(mode).removeprefix("MODE_").lower()
 
 

@@ -73,11 +73,15 @@ async def run(asked: argparse.Namespace) -> int:
 
 def _show(found: Forecast, settings: GateSettings, shadow_s: float, canary_s: float | None) -> None:
     console = Console()
-    parts = (_shadow(settings, shadow_s), _canary(found, settings, canary_s), _live(found, settings), _worst(settings))
+    parts = (
+        _shadow(settings, shadow_s),
+        _canary(found, settings, canary_s),
+        _live(found, settings),
+        _worst(found, settings),
+    )
     for name, lines in zip(("shadow", "canary", "live", "at worst"), parts, strict=True):
-        for line in lines:
-            console.print(f"{name:10} {line}", markup=False, highlight=False, soft_wrap=True)
-            name = ""  # noqa: PLW2901 - a part is named once
+        for at, line in enumerate(lines):
+            console.print(f"{'' if at else name:10} {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _shadow(settings: GateSettings, shadow_s: float) -> list[str]:
@@ -110,11 +114,10 @@ def _live(found: Forecast, settings: GateSettings) -> list[str]:
     return lines
 
 
-def _worst(settings: GateSettings) -> list[str]:
-    whole = 2 * (settings.canary_loss_max + settings.live_loss_max)
+def _worst(found: Forecast, settings: GateSettings) -> list[str]:
     return [
         f"canary {settings.canary_loss_max:g} rewards and live {settings.live_loss_max:g}, then half as much each:",
-        f"{whole:g} in all, for ever, with a probability of {1 - 2 * settings.alpha:g}",
+        f"{found.lifetime_loss_max:g} in all, for ever, with a probability of {1 - 2 * settings.alpha:g}",
     ]
 
 

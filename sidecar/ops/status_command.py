@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sidecar.ops.calling import calling, default_address
-from sidecar.ops.gate_lines import gate_lines
+from sidecar.ops.gate_lines import gate_lines, mode_name
 from sidecar.v1 import learning_pb2 as pb
 
 _TIMEOUT_S = 10.0
@@ -53,7 +53,7 @@ async def run(asked: argparse.Namespace) -> int:
 
 
 def _table(domain: pb.DomainStatus) -> Table:
-    mode = pb.Mode.Name(domain.mode).removeprefix("MODE_").lower()
+    mode = mode_name(domain.mode)
     reason = f" ({domain.mode_reason})" if domain.mode_reason else ""
     facts = (
         f"{domain.decisions} decisions, {domain.open} open, {domain.applied} rewarded, {domain.duplicates} duplicate, "

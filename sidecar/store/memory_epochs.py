@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sidecar.model.gate import Cell, GateState
+from sidecar.model.gate import Cell, GateState, added
 from sidecar.store.transitions import Fold, Sample
 
 _OPEN_MOST = 16
@@ -20,7 +20,7 @@ def charged(gate: GateState, sample: Sample, now: int) -> tuple[GateState, int]:
             cell, epoch = None, epoch + 1
     if cell is None:
         cell = Cell(epoch, 0, 0, sample.epoch_decisions, now + sample.epoch_ms, (0,) * len(sample.charged))
-    cell = replace(cell, open=cell.open + 1, count=cell.count + 1, sums=_added(cell.sums, sample.charged))
+    cell = replace(cell, open=cell.open + 1, count=cell.count + 1, sums=added(cell.sums, sample.charged))
     held = gate.unfolded_ppm + sample.share_ppm
     return replace(gate, epoch=epoch, cells={**gate.cells, epoch: cell}, unfolded_ppm=held), epoch
 
@@ -28,7 +28,7 @@ def charged(gate: GateState, sample: Sample, now: int) -> tuple[GateState, int]:
 def resolved(gate: GateState, epoch: int, sums: tuple[int, ...]) -> GateState:
     """The gate when one decision of an epoch waits no longer; without sums it stays charged as missing."""
     cell = gate.cells[epoch]
-    cell = replace(cell, open=cell.open - 1, sums=_added(cell.sums, sums) if sums else cell.sums)
+    cell = replace(cell, open=cell.open - 1, sums=added(cell.sums, sums) if sums else cell.sums)
     return replace(gate, cells={**gate.cells, epoch: cell})
 
 
@@ -41,7 +41,3 @@ def folded(before: GateState, fold: Fold) -> GateState:
         unfolded_ppm=before.unfolded_ppm - fold.released_ppm,
         epoch=max(before.epoch, number + 1),
     )
-
-
-def _added(row: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(a + b for a, b in zip(row, more, strict=True))

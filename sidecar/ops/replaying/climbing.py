@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import takewhile
 
+from sidecar.ops.gate_lines import mode_name
 from sidecar.v1 import learning_pb2 as pb
 
 
@@ -69,11 +70,6 @@ class Climb:
     def _place(self, folded: int) -> int:
         """The number of the decision that was the so-manyth sample since the last move."""
         return self._sampled[folded - 1] if 0 < folded <= len(self._sampled) else self._made
-
-
-def mode_name(mode: int) -> str:
-    """A mode as people write it, such as `live`."""
-    return pb.Mode.Name(mode).removeprefix("MODE_").lower()
 
 
 def _move(event: pb.GateEvent, decision: int) -> Move:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from sidecar.ops.replaying.climbing import Climb, Move, mode_name
+from sidecar.ops.gate_lines import mode_name
+from sidecar.ops.replaying.climbing import Climb, Move
 from sidecar.ops.replaying.degrading import in_order
 from sidecar.ops.replaying.log import Row
 from sidecar.ops.replaying.plan import Plan

@@ -68,9 +68,9 @@ end
 local function due(key, now)
   local epoch, folded = numbers(key)
   local cell = cell_of(key, int(folded + 1))
-  local ended = cell and (cell.number < epoch or cell.count >= cell.full_at or now >= cell.ends_at
-    or not admits(key, tonumber(redis.call('HGET', key, 'share_ppm') or 0)))
-  return ended and cell.open == 0 or false
+  if not cell or cell.open > 0 then return false end
+  return cell.number < epoch or cell.count >= cell.full_at or now >= cell.ends_at
+    or not admits(key, tonumber(redis.call('HGET', key, 'share_ppm') or 0))
 end
 
 -- One decision of the present phase waits no longer. Adds `sums`, or when nil what a partial report left; with nothing
