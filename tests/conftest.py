@@ -67,6 +67,21 @@ class SidecarProcess:
         self.process.wait()
 
 
+@dataclass(slots=True)
+class FakeClock:
+    """Time that passes when it is told to."""
+
+    ms: int = 1_700_000_000_000
+
+    def unix_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+        return self.ms
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.ms / 1000
+
+
 Sidecars = Callable[..., SidecarProcess]
 Connect = Callable[[str], LearningStub]
 RedisStores = Callable[..., RedisStore]

@@ -22,6 +22,7 @@ from sidecar.model.view import DomainView
 from sidecar.settings.file import Configuration, Document
 from sidecar.store.memory_store import MemoryStore
 from sidecar.store.transitions import Read
+from tests.conftest import FakeClock
 
 SCOPE = Scope("default", "main", "route")
 EAGER: dict[str, Any] = {
@@ -32,26 +33,11 @@ EAGER: dict[str, Any] = {
 
 
 @dataclass(slots=True)
-class Clock:
-    """Time that passes when a test says so."""
-
-    ms: int = 1_700_000_000_000
-
-    def unix_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
-        return self.ms
-
-    def monotonic(self) -> float:
-        """Seconds."""
-        return self.ms / 1000
-
-
-@dataclass(slots=True)
 class Domain:
     """A gated domain, and one sidecar that decides in it."""
 
     route: dict[str, Any]
-    clock: Clock = field(default_factory=Clock)
+    clock: FakeClock = field(default_factory=FakeClock)
     moves: list[GateEvent] = field(default_factory=list)
     rng: Random = field(default_factory=lambda: Random(3))
     count: int = 0

@@ -30,8 +30,9 @@ from sidecar.settings.domain import DomainSettings, GateSettings, PolicySettings
 from sidecar.settings.file import Configuration
 from sidecar.store.memory_store import MemoryStore
 from sidecar.store.transitions import Read
+from tests.conftest import FakeClock
 
-from .conftest import SCOPE, Clock
+from .conftest import SCOPE
 
 ARMS = ("base", "b", "c")
 DEADLINE_S = 10.0
@@ -61,7 +62,7 @@ class Gated(RuleBasedStateMachine):
     def __init__(self) -> None:
         """Start three sidecars on an empty store."""
         super().__init__()
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
         self.moves: list[GateEvent] = []
         self.ledger: dict[str, Entry] = {}

@@ -17,25 +17,11 @@ from sidecar.store import transitions as t
 from sidecar.store.keys import workspace_key
 from sidecar.store.memory_store import MemoryStore
 from sidecar.store.redis_store import RedisStore
+from tests.conftest import FakeClock
 
 HOUR_MS = 3_600_000
 SHAPE = t.Shape()
 FREE = t.Offer(None, "a", 0, "answer a")
-
-
-@dataclass(slots=True)
-class FakeClock:
-    """Time that passes when it is told to."""
-
-    ms: int = 1_700_000_000_000
-
-    def unix_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
-        return self.ms
-
-    def monotonic(self) -> float:
-        """Seconds."""
-        return self.ms / 1000
 
 
 class Subject(Protocol):
