@@ -94,6 +94,7 @@ def ask_from(request: pb.RecommendRequest) -> Ask:
         context=numeric_context(request.context) if request.context else {},
         max_latency_us=max_latency_us,
         reward_deadline_ms=deadline_ms,
+        repeatable=bool(given_id),
     )
 
 

@@ -7,6 +7,7 @@ text of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import Protocol, TypeVar
 
@@ -29,8 +30,8 @@ class SyncStore(Protocol):
 class AsyncStore(Protocol):
     """A store that has to be waited for."""
 
-    async def apply(self, transition: t.Transition) -> t.Reply:
-        """Apply one transition atomically."""
+    async def apply(self, transition: t.Transition, until: float = math.inf) -> t.Reply:
+        """Apply one transition atomically; wait at most until that moment of the loop's clock."""
 
 
 def run(flow: Flow[T], store: SyncStore) -> T:
@@ -44,12 +45,12 @@ def run(flow: Flow[T], store: SyncStore) -> T:
         return result
 
 
-async def run_async(flow: Flow[T], store: AsyncStore) -> T:
-    """Carry a flow through, waiting for each reply."""
+async def run_async(flow: Flow[T], store: AsyncStore, until: float = math.inf) -> T:
+    """Carry a flow through, waiting for each reply; at most until that moment of the loop's clock."""
     try:
         transition = next(flow)
         while True:
-            transition = flow.send(await store.apply(transition))
+            transition = flow.send(await store.apply(transition, until))
     except StopIteration as done:
         result: T = done.value
         return result

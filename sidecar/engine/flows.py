@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import msgspec
+from msgspec import structs
 
 from sidecar.engine.flow import Flow, view_of
 from sidecar.engine.gating import fold
@@ -73,12 +74,21 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
         match reply:
             case t.Issued():
                 learner.issued(reply, issue.freshness)
-                return replace(decisions[reply.offer], expires_at_unix_ms=reply.expires_at_unix_ms)
+                return structs.replace(
+                    decisions[reply.offer],
+                    decision_id=ask.decision_id,
+                    expires_at_unix_ms=reply.expires_at_unix_ms,
+                )
             case t.Replayed(answer, expires_at_unix_ms):
                 first = msgspec.json.decode(answer, type=Decision)
-                return replace(first, source=Source.REPLAY, expires_at_unix_ms=expires_at_unix_ms)
+                return structs.replace(
+                    first,
+                    decision_id=ask.decision_id,
+                    source=Source.REPLAY,
+                    expires_at_unix_ms=expires_at_unix_ms,
+                )
             case t.Refused():
-                return _refused(decisions[-1])
+                return _refused(ask.decision_id, decisions[-1])
             case t.Stale(view):
                 learner.refresh(view)
                 settled = True
@@ -87,10 +97,16 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
     raise StoreMisbehaved("recommend", "the state keeps changing")
 
 
-def _refused(cheapest: Decision) -> Decision:
+def _refused(decision_id: str, cheapest: Decision) -> Decision:
     action = ShieldAction(Shield.BUDGET, ShieldEffect.REFUSED, cheapest.arm)
-    return replace(
-        cheapest, arm="", source=Source.SHIELD, shields=(*cheapest.shields, action), reserved_nano=0, propensity=1.0
+    return structs.replace(
+        cheapest,
+        decision_id=decision_id,
+        arm="",
+        source=Source.SHIELD,
+        shields=(*cheapest.shields, action),
+        reserved_nano=0,
+        propensity=1.0,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import msgspec
+from msgspec import structs
 
 from sidecar.engine.exposure import BASELINE, Exposure
 from sidecar.engine.learner import Learner
@@ -19,7 +20,7 @@ from sidecar.model.units import nano_usd, reward_micro
 from sidecar.settings.domain import BudgetSettings
 from sidecar.shields.budget import Affordable, affordable_cases, cost_ceilings, stepped_over
 from sidecar.shields.latency import latency_shield
-from sidecar.store.transitions import Issue, Level, Offer, Sample
+from sidecar.store.transitions import Issue, Level, Menu, Offer, Sample
 
 _EPOCHS_A_DEADLINE = 16
 _EPOCH_MS_LEAST = 1000
@@ -110,7 +111,7 @@ def _decision(learner: Learner, drawn: _Drawn, case: Affordable, propensity: flo
     wanted = BASELINE if gated else drawn.proposal
     source = Source.BASELINE if gated else Source.LEARNED
     return Decision(
-        decision_id=drawn.ask.decision_id,
+        decision_id="",
         arm=drawn.names[case.chosen],
         baseline=drawn.ask.baseline,
         mode=learner.mode,
@@ -135,7 +136,7 @@ def _tossed(
         return []
     stepped = stepped_over(exposure.preferred(), drawn.names)
     case = replace(case, chosen=tossed.executed, ceiling_nano=ceilings[tossed.executed], actions=stepped)
-    decision = replace(
+    decision = structs.replace(
         _decision(learner, drawn, case, tossed.propensity),
         source=Source.BASELINE if tossed.executed == BASELINE else Source.LEARNED,
         proposal=drawn.names[tossed.proposal],
@@ -148,12 +149,8 @@ def _issue(learner: Learner, ask: Ask, options: Sequence[_Option], sample: Sampl
     reward = learner.settings.reward
     ignored = reward.missing_reward == "ignore"
     proposal = options[0].decision.proposal if learner.mode in STAGES else ""
-    return Issue(
+    menu = Menu(
         scope=learner.scope,
-        decision_id=ask.decision_id,
-        known_version=learner.view.version,
-        known_revision=learner.view.control.revision,
-        freshness="any" if settled else learner.freshness(),
         reward_deadline_ms=ask.reward_deadline_ms or round(reward.deadline_s * 1000),
         default_reward_micro=None if ignored else reward_micro(float(reward.missing_reward)),
         shape=learner.shape,
@@ -163,6 +160,14 @@ def _issue(learner: Learner, ask: Ask, options: Sequence[_Option], sample: Sampl
         agrees=proposal == ask.baseline,
         sample=sample,
         offers=tuple(map(_offer, options)),
+    )
+    return Issue(
+        menu=menu,
+        decision_id=ask.decision_id,
+        known_version=learner.view.version,
+        known_revision=learner.view.control.revision,
+        freshness="any" if settled else learner.freshness(),
+        repeatable=ask.repeatable,
     )
 
 
@@ -176,7 +181,6 @@ def _sample(learner: Learner, ask: Ask) -> Sample:
     return Sample(
         exposed,
         share_ppm,
-        learner.phase.charged(exposed=exposed),
         learner.settings.gate.epoch_decisions,
         max(_EPOCH_MS_LEAST, lasts),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -17,7 +18,7 @@ from sidecar.engine.flow import Flow, run_async
 from sidecar.engine.gating import ModeChange, ModeChanged
 from sidecar.engine.learner import Learner, Moved
 from sidecar.engine.snapshot import Snapshot, from_json
-from sidecar.errors import InvalidInput, StoreError, StoreUnavailable, UnknownDomain
+from sidecar.errors import InvalidInput, StoreError, UnknownDomain
 from sidecar.model.decision import Ask, Decision, Source
 from sidecar.model.mode import WIRED_DOMAINS, Mode
 from sidecar.model.names import Scope
@@ -81,14 +82,14 @@ class LearningService:
         if not self._flags.learning(ask.scope.domain):
             return flows.baseline(ask, Mode.OFF, Source.BASELINE)
         learner = self.learner(ask.scope)
+        until = math.inf if within_s is None else asyncio.get_running_loop().time() + within_s
         try:
-            async with asyncio.timeout(within_s):
-                return await run_async(flows.recommend(learner, ask), self._store)
-        except (StoreError, TimeoutError) as error:
+            return await run_async(flows.recommend(learner, ask), self._store, until)
+        except StoreError as error:
             self._forsake(learner, ask)
             if strict:
-                raise error if isinstance(error, StoreError) else StoreUnavailable("recommend") from error
-            _log.debug("degraded: %s", error or "the caller's deadline came before the store's answer")
+                raise
+            _log.debug("degraded: %s", error)
             return flows.baseline(ask, learner.mode, Source.DEGRADED)
 
     async def reward(self, scope: Scope, decision_id: str, signals: Signals, *, final: bool) -> flows.Settled:

@@ -53,7 +53,7 @@ class Circumstances:
 def fold(state: GateState, cell: Cell, around: Circumstances) -> Step:
     """Fold the next epoch and judge."""
     phase = Phase(state.terms)
-    totals = added(state.totals or (0,) * phase.width, cell.sums)
+    totals = added(state.totals, phase.whole(cell))
     after = replace(
         state,
         totals=totals,
@@ -220,7 +220,7 @@ def _with_evidence(state: GateState, phase: Phase, cell: Cell, *, bounded: bool)
     live = state.stage is Mode.LIVE
     return replace(
         state,
-        detector=after_epoch(state.detector, phase.regression(cell.sums)) if live else (),
+        detector=after_epoch(state.detector, phase.regression(phase.whole(cell))) if live else (),
         allowance_micro=_left_micro(state, phase) if bounded else None,
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sidecar.errors import InvalidInput
 from sidecar.gate.betting import BETS, difference, growth, lower_reach, upper_reach
 from sidecar.gate.coin import PPM
-from sidecar.model.gate import Terms
+from sidecar.model.gate import Cell, Terms, added
 from sidecar.model.units import MICRO
 
 _TALLIES = 8
@@ -77,6 +77,15 @@ class Phase:
         Charging it at once leaves nothing to do when a deadline passes, and nothing to lose in a crash.
         """
         return self._charged[exposed]
+
+    def whole(self, cell: Cell) -> tuple[int, ...]:
+        """The sums of an epoch: what its decisions were charged with, and what their rewards added."""
+        held = cell.count - cell.exposed
+        charged = tuple(
+            cell.exposed * if_exposed + held * if_held
+            for if_exposed, if_held in zip(self._charged[True], self._charged[False], strict=True)
+        )
+        return added(charged, cell.sums) if cell.sums else charged
 
     def settled(self, reward_micro: int, safety_micro: int | None, *, exposed: bool) -> tuple[int, ...]:
         """What its reward adds when it comes: the difference to what was charged.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
 
 from sidecar.errors import InvalidInput
 from sidecar.model.mode import Mode
@@ -50,17 +53,17 @@ class ShieldAction:
     arm: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One option of a request; `cost_ceiling_nano` is the most it can cost, when the app knows."""
 
     arm: str
     cost_ceiling_nano: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """A validated request for one decision; the first candidate is the baseline.
+
+    An id that is not `repeatable` was made for this very request, so nothing can be known of it yet.
 
     Raises:
         InvalidInput: no candidates, too many, or one arm twice.
@@ -69,9 +72,10 @@ class Ask:
     scope: Scope
     decision_id: str
     candidates: tuple[Candidate, ...]
-    context: Mapping[str, float] = field(default_factory=dict)
+    context: Mapping[str, float] = {}
     max_latency_us: int | None = None
     reward_deadline_ms: int | None = None
+    repeatable: bool = True
 
     def __post_init__(self) -> None:
         """Check what concerns the candidates as a whole."""
@@ -88,8 +92,7 @@ class Ask:
         return self.candidates[0].arm
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """One answered request, and why. `arm` is empty when the budget shield refused.
 
     `sampled` says that the gate counts it as evidence: the coin was tossed, or in shadow the baseline is observed.

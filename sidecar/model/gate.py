@@ -36,8 +36,9 @@ class Terms:
 class Cell:
     """One epoch: decisions in a row, of which `open` still wait for their reward.
 
-    It takes no more decisions once it has `full_at` of them, or at `ends_at_ms`. `sums` are of all its decisions;
-    one that is open counts in them as if its reward never came.
+    It takes no more decisions once it has `full_at` of them, or at `ends_at_ms`. Each of its `count` decisions, of
+    which `exposed` executed the proposal, was charged when it was issued as if its reward never came; `sums` are what
+    rewards added to that (empty before the first). `Phase.whole` puts both together.
     """
 
     number: int
@@ -45,7 +46,8 @@ class Cell:
     count: int
     full_at: int
     ends_at_ms: int
-    sums: tuple[int, ...]
+    exposed: int = 0
+    sums: tuple[int, ...] = ()
 
     def ended(self, newest: int, now_ms: int) -> bool:
         """Whether it takes no more decisions; `newest` is the newest epoch's number."""
@@ -120,5 +122,7 @@ class GateState:
 
 
 def added(row: Sequence[int], more: Sequence[int]) -> tuple[int, ...]:
-    """Two rows of sums as one; both are of one width."""
+    """Two rows of sums as one; both are of one width, or the first is empty."""
+    if not row:
+        return tuple(more)
     return tuple(a + b for a, b in zip(row, more, strict=True))

@@ -25,6 +25,7 @@ class DomainView:
 
     `version` grows with every change of a statistic, `control.revision` with every SetMode and every phase of the gate.
     `delay` is how long rewards took to come, in milliseconds.
+    Of a domain with very many arms only those that were asked for come along; then it is not `whole`.
     `counters` has decisions, applied, duplicates, late, released, expired, refused, shadowed, agreed.
     """
 
@@ -36,6 +37,7 @@ class DomainView:
     gate: GateState = field(default_factory=GateState)
     open: int = 0
     delay: SlidingAverage = field(default_factory=SlidingAverage)
+    whole: bool = True
 
     def arm(self, name: str) -> Arm:
         """The arm's statistics; those of a new arm when it is not known."""

@@ -28,3 +28,4 @@ class Code(IntEnum):
     CONFLICT = 18
     FOLDED = 19
     OUTRUN = 20
+    SHORT = 21

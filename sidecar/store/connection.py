@@ -1,12 +1,14 @@
 """Runs scripts on a server: the one seam to the driver.
 
-The driver's own retries are off: it would run a slow script again up to ten times. Ours is one retry, when
-the server does not know a script, which is then sent once, however many calls found out.
+What every request needs goes over one connection that all calls share (`stream`); all else goes over redis-py. The
+driver's own retries are off: it would run a slow script again up to ten times. Ours is one retry, when the server does
+not know a script, which is then sent once, however many calls found out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -15,22 +17,32 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from sidecar.errors import StoreUnavailable
-from sidecar.store.lua import script, script_names
+from sidecar.store.endpoint import Endpoint
+from sidecar.store.lua import script
+from sidecar.store.packing import load, with_source
+from sidecar.store.refusals import Kind, Refused
+from sidecar.store.routing import OneServer, Routing
+from sidecar.store.stream import Stream
 from sidecar.store.wire import Call
 
 
 class Connection:
-    """A pool of connections to one server.
+    """Connections to one server.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
         timeout_s: how long connecting, waiting for a free connection, and each answer may take.
-        connections_max: at most so many at once; calls beyond wait for one.
+        connections_max: at most so many at once for what is not hot; calls beyond wait for one.
+
+    Raises:
+        InvalidSettings: the URL is none of these.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 1.0, connections_max: int = 32) -> None:
         """Prepare; nothing is connected yet."""
         self._timeout_s = timeout_s
+        self._routing: Routing = OneServer(Stream(Endpoint(url), timeout_s=timeout_s))
+        self._loading: dict[tuple[Stream, str], asyncio.Task[None]] = {}
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=connections_max,
@@ -41,16 +53,46 @@ class Connection:
             health_check_interval=0,
         )
         self._redis: Any = Redis(connection_pool=pool)  # its stubs mix the synchronous and the asynchronous client
-        self._loading = asyncio.Lock()
 
-    async def run(self, call: Call) -> Any:  # noqa: ANN401 - whatever the script answers
-        """Run a script and return its raw answer.
+    async def send(self, command: bytes, name: str, key: str, until: float = math.inf) -> Any:  # noqa: ANN401
+        """Run a hot script and return its raw answer.
+
+        Args:
+            command: the call as it is sent.
+            name: the script's.
+            key: one of its keys.
+            until: when to give up, by the loop's clock.
 
         Raises:
             StoreUnavailable: the server could not be asked, did not answer in time, or refused.
         """
+        stream = self._routing.stream_of(key)
         try:
-            async with asyncio.timeout(self._timeout_s):
+            try:
+                return await stream.execute(command, until)
+            except Refused as error:
+                if error.kind is not Kind.NOSCRIPT:
+                    raise
+            await self._load(stream, name)
+            try:
+                return await stream.execute(command, until)
+            except Refused as error:
+                if error.kind is not Kind.NOSCRIPT:
+                    raise
+            # Forgotten again, or another server answered: bring the source along.
+            return await stream.execute(with_source(command, name), until)
+        except (Refused, OSError) as error:  # what is lost and what is late are both OSErrors
+            raise StoreUnavailable(name) from error
+
+    async def run(self, call: Call, until: float = math.inf) -> Any:  # noqa: ANN401 - whatever the script answers
+        """Run any other script and return its raw answer; `until` as for `send`.
+
+        Raises:
+            StoreUnavailable: the server could not be asked, did not answer in time, or refused.
+        """
+        latest = asyncio.get_running_loop().time() + self._timeout_s
+        try:
+            async with asyncio.timeout_at(min(until, latest)):
                 return await self._run(call)
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable(call.script) from error
@@ -84,24 +126,27 @@ class Connection:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._routing.close()
         await self._redis.aclose(close_connection_pool=True)
 
     async def _run(self, call: Call) -> Any:  # noqa: ANN401 - whatever the script answers
         loaded = script(call.script)
-        arguments = (loaded.sha, len(call.keys), *call.keys, *call.arguments)
+        rest = (len(call.keys), *call.keys, *call.arguments)
         try:
-            return await self._redis.execute_command("EVALSHA", *arguments)
+            return await self._redis.execute_command("EVALSHA", loaded.sha, *rest)
         except NoScriptError:
-            await self._load()
-        try:
-            return await self._redis.execute_command("EVALSHA", *arguments)
-        except NoScriptError:  # flushed again, or another server answered: bring the source along
-            return await self._redis.execute_command("EVAL", loaded.source, *arguments[1:])
+            return await self._redis.execute_command("EVAL", loaded.source, *rest)
 
-    async def _load(self) -> None:
-        async with self._loading:
-            shas = [script(name).sha for name in script_names()]
-            known = await self._redis.script_exists(*shas)
-            for name, there in zip(script_names(), known, strict=True):
-                if not there:
-                    await self._redis.script_load(script(name).source)
+    async def _load(self, stream: Stream, name: str) -> None:
+        """Make a script known, once for all who found that it is not."""
+        task = self._loading.get((stream, name))
+        if task is None:
+            task = self._loading[stream, name] = asyncio.create_task(self._loaded(stream, name))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps nobody waits any more
+        await asyncio.shield(task)
+
+    async def _loaded(self, stream: Stream, name: str) -> None:
+        try:
+            await stream.execute(load(name))
+        finally:
+            del self._loading[stream, name]

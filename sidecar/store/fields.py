@@ -57,7 +57,13 @@ def packed(average: SlidingAverage) -> str:
 
 
 def view_from(
-    figures: Mapping[str, str], recent: Mapping[str, str], gate: Mapping[str, str], now_ms: int, still_open: int
+    figures: Mapping[str, str],
+    recent: Mapping[str, str],
+    gate: Mapping[str, str],
+    *,
+    now_ms: int,
+    still_open: int,
+    whole: bool = True,
 ) -> DomainView:
     """A domain's view from its three hashes."""
     return DomainView(
@@ -71,6 +77,7 @@ def view_from(
         gate=gate_from(gate),
         open=still_open,
         delay=average_from(recent.get("delay_ms")),
+        whole=whole,
     )
 
 

@@ -19,7 +19,7 @@ def row(values: Sequence[int]) -> str:
 
 def packed_cell(cell: Cell) -> str:
     """A cell as one field's text."""
-    return row((cell.open, cell.count, cell.full_at, cell.ends_at_ms, *cell.sums))
+    return row((cell.open, cell.count, cell.full_at, cell.ends_at_ms, cell.exposed, *cell.sums))
 
 
 def gate_fields(state: GateState) -> dict[str, str]:
@@ -92,8 +92,8 @@ def _terms(fields: Mapping[str, str]) -> Terms:
 
 def _cell(name: str, text: str) -> tuple[int, Cell]:
     number = int(name.removeprefix(_CELL))
-    still_open, count, full_at, ends_at_ms, *sums = map(int, text.split(" "))
-    return number, Cell(number, still_open, count, full_at, ends_at_ms, tuple(sums))
+    still_open, count, full_at, ends_at_ms, exposed, *sums = map(int, text.split(" "))
+    return number, Cell(number, still_open, count, full_at, ends_at_ms, exposed, tuple(sums))
 
 
 def _row(text: str) -> tuple[int, ...]:

@@ -19,8 +19,9 @@ def charged(gate: GateState, sample: Sample, now: int) -> tuple[GateState, int]:
         if full or now >= cell.ends_at_ms:
             cell, epoch = None, epoch + 1
     if cell is None:
-        cell = Cell(epoch, 0, 0, sample.epoch_decisions, now + sample.epoch_ms, (0,) * len(sample.charged))
-    cell = replace(cell, open=cell.open + 1, count=cell.count + 1, sums=added(cell.sums, sample.charged))
+        cell = Cell(epoch, 0, 0, sample.epoch_decisions, now + sample.epoch_ms)
+    exposed = cell.exposed + sample.exposed
+    cell = replace(cell, open=cell.open + 1, count=cell.count + 1, exposed=exposed)
     held = gate.unfolded_ppm + sample.share_ppm
     return replace(gate, epoch=epoch, cells={**gate.cells, epoch: cell}, unfolded_ppm=held), epoch
 

@@ -14,10 +14,10 @@ from sidecar.clock import Clock, SystemClock
 from sidecar.model.arm import Arm, SlidingAverage
 from sidecar.model.gate import GateState
 from sidecar.model.names import Scope
-from sidecar.model.view import Account, Control, DomainView, WorkspaceView
-from sidecar.model.window import window_id
+from sidecar.model.view import Control, DomainView, WorkspaceView
 from sidecar.store import transitions as t
 from sidecar.store.fields import COUNTERS, accounts_from, arms_from, average_from
+from sidecar.store.memory_accounts import Accounts
 from sidecar.store.memory_arms import add, learn, reinstated, slid
 from sidecar.store.memory_epochs import charged, folded, resolved
 
@@ -28,7 +28,7 @@ _SWEEP_MOST = 16
 class _Decision:
     """One decision; `collected` is the latest partial report. A sample of the gate has a phase and an epoch."""
 
-    issue: t.Issue
+    menu: t.Menu
     offer: t.Offer
     deadline: int
     phase: int = -1
@@ -70,7 +70,7 @@ class MemoryStore:
         """Start empty."""
         self._clock = clock or SystemClock()
         self._domains: dict[Scope, _Domain] = {}
-        self._accounts: dict[tuple[str, str], dict[str, Account]] = {}
+        self._accounts = Accounts()
 
     def apply(self, transition: t.Transition) -> t.Reply:
         """Apply one transition."""
@@ -84,51 +84,51 @@ class MemoryStore:
     # --- recommend
 
     def _recommend(self, issue: t.Issue, now: int) -> t.Reply:
-        domain = self._domains.get(issue.scope, _Domain())
-        known = domain.decisions.get(issue.decision_id)
+        menu = issue.menu
+        domain = self._domains.get(menu.scope, _Domain())
+        known = domain.decisions.get(issue.decision_id) if issue.repeatable else None
         if known:
             return t.Replayed(known.offer.answer, known.deadline)
         newer = domain.version != issue.known_version
         if domain.control.revision != issue.known_revision or (issue.freshness == "exact" and newer):
             return t.Stale(domain.view(now))
-        self._domains[issue.scope] = domain
-        self._sweep(issue.scope, domain, now, _SWEEP_MOST, issue.shape)
-        money = {unpaced: self._money(issue, now, unpaced=unpaced) for unpaced in (False, True)}
+        offer = self._affordable(domain, menu, now) if issue.freshness == "any" else None
+        if offer != 0:
+            self._sweep(menu.scope, domain, now, _SWEEP_MOST, menu.shape)
+            offer = self._affordable(domain, menu, now)
+        if offer is None and not menu.complete:
+            return t.Short()
+        self._domains[menu.scope] = domain
+        if offer is None:
+            domain.counters["refused"] += 1
+            return t.Refused()
+        self._record(domain, issue, menu.offers[offer], now)
+        fresh = issue.freshness != "any" and domain.version != issue.known_version
+        return t.Issued(offer, now + menu.reward_deadline_ms, domain.version, domain.view(now) if fresh else None)
+
+    def _affordable(self, domain: _Domain, menu: t.Menu, now: int) -> int | None:
+        money = {unpaced: self._accounts.available(menu, now, unpaced=unpaced) for unpaced in (False, True)}
         admitted = domain.gate.has_room
-        for number, offer in enumerate(issue.offers):
+        for number, offer in enumerate(menu.offers):
             affordable = offer.threshold_nano is None or offer.threshold_nano <= money[offer.unpaced]
             if affordable and (admitted or not (offer.sampled or offer.needs_room)):
-                self._record(domain, issue, offer, now)
-                fresh = issue.freshness != "any" and domain.version != issue.known_version
-                deadline = now + issue.reward_deadline_ms
-                return t.Issued(number, deadline, domain.version, domain.view(now) if fresh else None)
-        domain.counters["refused"] += 1
-        return t.Refused()
+                return number
+        return None
 
     def _record(self, domain: _Domain, issue: t.Issue, offer: t.Offer, now: int) -> None:
-        deadline = now + issue.reward_deadline_ms
-        decision = domain.decisions[issue.decision_id] = _Decision(issue, offer, deadline, due=deadline)
+        menu = issue.menu
+        deadline = now + menu.reward_deadline_ms
+        decision = domain.decisions[issue.decision_id] = _Decision(menu, offer, deadline, due=deadline)
         if offer.sampled:
             decision.phase = domain.control.revision
-            domain.gate, decision.epoch = charged(domain.gate, issue.sample, now)
+            domain.gate, decision.epoch = charged(domain.gate, menu.sample, now)
         domain.counters["decisions"] += 1
         add(domain.arms, offer.arm, pulls=1)
-        if issue.proposal:
+        if menu.proposal:
             domain.counters["shadowed"] += 1
-            domain.counters["agreed"] += issue.agrees
-            add(domain.arms, issue.proposal, proposed=1)
-        levels = ((_level_of(issue.scope), issue.domain_level), ("workspace", issue.workspace_level))
-        for name, level in levels:
-            account = self._account(issue.scope, name, level.window, now)
-            self._put(
-                issue.scope,
-                name,
-                replace(
-                    account,
-                    decisions=account.decisions + 1,
-                    reserved_nano=account.reserved_nano + offer.ceiling_nano,
-                ),
-            )
+            domain.counters["agreed"] += menu.agrees
+            add(domain.arms, menu.proposal, proposed=1)
+        self._accounts.reserve(menu, offer.ceiling_nano, now)
 
     # --- settle, release, expire
 
@@ -152,9 +152,9 @@ class MemoryStore:
         micro = settle.reward_micro or 0
         _learn(domain, decision.offer.arm, "count", micro, settle, now, settle.shape)
         ceiling = decision.offer.ceiling_nano
-        self._book(settle.scope, now, ceiling, ceiling if settle.cost_nano is None else settle.cost_nano)
+        self._accounts.book(settle.scope, ceiling, ceiling if settle.cost_nano is None else settle.cost_nano, now)
         domain.counters["applied"] += 1
-        issued = decision.deadline - decision.issue.reward_deadline_ms
+        issued = decision.deadline - decision.menu.reward_deadline_ms
         domain.delay = slid(domain.delay, max(0, now - issued), now, settle.shape)
         folds = _resolve(domain, decision, _evidence(settle, decision), now)
         self._close(decision, "rewarded", now, settle.shape)
@@ -167,7 +167,7 @@ class MemoryStore:
             return t.Duplicate()
         known_cost = decision.collected is not None and decision.collected.cost_nano is not None
         if settle.cost_nano is not None and not known_cost:
-            self._book(settle.scope, now, 0, settle.cost_nano)
+            self._accounts.book(settle.scope, 0, settle.cost_nano, now)
         decision.state = "late"
         domain.counters["late"] += 1
         return t.Late()
@@ -182,7 +182,7 @@ class MemoryStore:
         if decision.state != "pending":
             return t.Closed()
         paid = decision.collected.cost_nano if decision.collected else None
-        self._book(release.scope, now, decision.offer.ceiling_nano, paid or 0)
+        self._accounts.book(release.scope, decision.offer.ceiling_nano, paid or 0, now)
         domain.counters["released"] += 1
         _resolve(domain, decision, (), now)
         self._close(decision, "released", now, release.shape)
@@ -203,54 +203,18 @@ class MemoryStore:
         return len(due)
 
     def _expire_one(self, scope: Scope, domain: _Domain, decision: _Decision, now: int, shape: t.Shape) -> None:
-        report, default = decision.collected, decision.issue.default_reward_micro
+        report, default = decision.collected, decision.menu.default_reward_micro
         micro = default if report is None or report.reward_micro is None else report.reward_micro
         cost = report.cost_nano if report else None
         if micro is not None:
             _learn(domain, decision.offer.arm, "defaulted", micro, report, now, shape)
-        self._book(scope, now, decision.offer.ceiling_nano, cost or 0)
+        self._accounts.book(scope, decision.offer.ceiling_nano, cost or 0, now)
         domain.counters["expired"] += 1
         _resolve(domain, decision, _evidence(report, decision), now)
         self._close(decision, "expired", now, shape)
 
     def _close(self, decision: _Decision, state: str, now: int, shape: t.Shape) -> None:
         decision.state, decision.due = state, now + shape.remember_ms
-
-    # --- money
-
-    def _account(self, scope: Scope, level: str, kind: str | None, now: int) -> Account:
-        account = self._accounts.get(scope[:2], {}).get(level, Account())
-        window = window_id(kind or account.window.partition("/")[0], now)
-        return account if window == account.window else Account(window, reserved_nano=account.reserved_nano)
-
-    def _put(self, scope: Scope, level: str, account: Account) -> None:
-        self._accounts.setdefault(scope[:2], {})[level] = account
-
-    def _money(self, issue: t.Issue, now: int, *, unpaced: bool) -> float:
-        """What is available at both levels."""
-        levels = ((_level_of(issue.scope), issue.domain_level), ("workspace", issue.workspace_level))
-        return min(self._available(issue.scope, name, level, now, unpaced=unpaced) for name, level in levels)
-
-    def _available(self, scope: Scope, name: str, level: t.Level, now: int, *, unpaced: bool) -> float:
-        if level.limit_nano is None:
-            return float("inf")
-        account = self._account(scope, name, level.window, now)
-        free = unpaced or level.pace_nano is None
-        released = level.limit_nano if free else (level.pace_nano or 0) * (account.decisions + 1)
-        return min(level.limit_nano, released) - account.spent_nano - account.reserved_nano
-
-    def _book(self, scope: Scope, now: int, reservation: int, paid: int) -> None:
-        if not reservation and not paid:
-            return
-        for level in (_level_of(scope), "workspace"):
-            account = self._account(scope, level, None, now)
-            after = replace(
-                account,
-                spent_nano=account.spent_nano + paid,
-                reserved_nano=account.reserved_nano - reservation,
-                overrun_nano=account.overrun_nano + max(0, paid - reservation),
-            )
-            self._put(scope, level, after)
 
     # --- control, snapshot, restore
 
@@ -288,7 +252,7 @@ class MemoryStore:
     def _read(self, read: t.Read, now: int) -> t.Reply:
         whole = (read.tenant, read.workspace)
         domains = {scope.domain: one.view(now) for scope, one in self._domains.items() if scope[:2] == whole}
-        return WorkspaceView(dict(sorted(domains.items())), dict(sorted(self._accounts.get(whole, {}).items())))
+        return WorkspaceView(dict(sorted(domains.items())), self._accounts.of(*whole))
 
     def _restore(self, restore: t.Restore, _: int) -> t.Reply:
         for one in restore.domains:
@@ -300,15 +264,9 @@ class MemoryStore:
             domain.counters = Counter({name: int(value) for name, value in one.arms.items() if name in COUNTERS})
             domain.delay = average_from(one.recent.get("delay_ms"))
             domain.version += 1
-        whole = self._accounts.setdefault((restore.tenant, restore.workspace), {})
-        for level, account in accounts_from({k: str(v) for k, v in restore.accounts.items()}).items():
-            held = whole.get(level, Account()).reserved_nano
-            whole[level] = replace(account, reserved_nano=held)
+        accounts = accounts_from({name: str(value) for name, value in restore.accounts.items()})
+        self._accounts.restore(restore.tenant, restore.workspace, accounts)
         return t.Restored()
-
-
-def _level_of(scope: Scope) -> str:
-    return f"domain/{scope.domain}"
 
 
 def _learn(
@@ -322,7 +280,7 @@ def _learn(
 def _evidence(report: t.Settle | None, decision: _Decision) -> tuple[int, ...]:
     if report is None or decision.phase != report.phase:
         return ()
-    return report.exposed if decision.issue.sample.exposed else report.held
+    return report.exposed if decision.menu.sample.exposed else report.held
 
 
 def _resolve(domain: _Domain, decision: _Decision, sums: tuple[int, ...], now: int) -> bool:

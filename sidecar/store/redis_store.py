@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sidecar.errors import StoreMisbehaved
 from sidecar.model.names import Scope
 from sidecar.model.view import WorkspaceView
@@ -9,6 +11,7 @@ from sidecar.store import transitions as t
 from sidecar.store.connection import Connection
 from sidecar.store.fields import domains_from
 from sidecar.store.keys import domain_keys, workspace_key
+from sidecar.store.packing import HOT_SCRIPTS, Hot, packed, scope_of
 from sidecar.store.wire import call_for, changed_domains, read_call, reply_from, workspace_from
 
 _READ_ATTEMPTS = 5
@@ -27,18 +30,22 @@ class RedisStore:
         self._connection = connection
         self._prefix = prefix
 
-    async def apply(self, transition: t.Transition) -> t.Reply:
-        """Apply one transition atomically.
+    async def apply(self, transition: t.Transition, until: float = math.inf) -> t.Reply:
+        """Apply one transition atomically; wait at most until that moment of the loop's clock.
 
         Raises:
             StoreUnavailable: the server could not be asked in time. Whether the transition happened is not
                 known; each is safe to repeat.
             StoreMisbehaved: the answer is not one that this version knows.
         """
+        if isinstance(transition, Hot):
+            name, scope = HOT_SCRIPTS[type(transition)], scope_of(transition)
+            command, key = packed(self._prefix, transition), domain_keys(self._prefix, scope)[0]
+            return reply_from(name, await self._connection.send(command, name, key, until))
         if isinstance(transition, t.Read):
-            return await self._read(transition)
+            return await self._read(transition, until)
         call = call_for(self._prefix, transition)
-        return reply_from(call.script, await self._connection.run(call))
+        return reply_from(call.script, await self._connection.run(call, until))
 
     async def domains(self, tenant: str, workspace: str) -> list[str]:
         """The names of a workspace's domains."""
@@ -52,7 +59,7 @@ class RedisStore:
         """Close every connection."""
         await self._connection.close()
 
-    async def _read(self, read: t.Read) -> WorkspaceView:
+    async def _read(self, read: t.Read, until: float) -> WorkspaceView:
         whole = workspace_key(self._prefix, read.tenant, read.workspace)
         domains: list[str] | None = await self.domains(read.tenant, read.workspace)
         for _ in range(_READ_ATTEMPTS):
@@ -60,7 +67,7 @@ class RedisStore:
             call = read_call(
                 whole, lambda name: domain_keys(self._prefix, Scope(read.tenant, read.workspace, name)), known
             )
-            answer = await self._connection.run(call)
+            answer = await self._connection.run(call, until)
             domains = changed_domains(answer)
             if domains is None:
                 return workspace_from(answer, known)

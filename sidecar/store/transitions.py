@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 from sidecar.model.arm import SlidingAverage
 from sidecar.model.gate import Cell, GateState
 from sidecar.model.names import Scope
@@ -55,11 +57,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What makes a decision evidence for the gate: the coin's side, the share, and what it adds when it is issued."""
+    """What makes a decision evidence for the gate: the coin's side and share, and how long an epoch is."""
 
     exposed: bool = False
     share_ppm: int = 0
-    charged: tuple[int, ...] = ()
     epoch_decisions: int = 1
     epoch_ms: int = 1
 
@@ -67,18 +68,15 @@ class Sample:
 # --- recommend
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """Issue the first offer that the budgets afford; offers come dearest first.
+@dataclass(frozen=True, slots=True, eq=False)
+class Menu:
+    """What may be issued, and under which conditions. Many decisions are made from one menu, each by an `Issue`.
 
-    `proposal` is what the policy would execute, `agrees` whether that is the baseline.
+    Offers come dearest first; unless they are `complete`, cheaper ones were left out. `proposal` is what the policy
+    would execute, `agrees` whether that is the baseline. Menus are compared by identity: the wire keeps what it made.
     """
 
     scope: Scope
-    decision_id: str
-    known_version: int
-    known_revision: int
-    freshness: Freshness
     reward_deadline_ms: int
     default_reward_micro: int | None
     shape: Shape
@@ -88,10 +86,26 @@ class Issue:
     agrees: bool
     sample: Sample
     offers: tuple[Offer, ...]
+    complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Issued:
+class Issue(Struct, frozen=True):
+    """Issue the first offer of a menu that the budgets afford.
+
+    An id that is not `repeatable` was made for this call and cannot be known. `wanted` names the arms whose statistics
+    are asked for with a view.
+    """
+
+    menu: Menu
+    decision_id: str
+    known_version: int
+    known_revision: int
+    freshness: Freshness = "any"
+    repeatable: bool = True
+    wanted: tuple[str, ...] = ()
+
+
+class Issued(Struct, frozen=True):
     """The decision was recorded. `view` comes along when it was asked for and is newer."""
 
     offer: int
@@ -118,6 +132,11 @@ class Stale:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """No offer is affordable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """No offer is affordable, but the menu is not complete; nothing was written."""
 
 
 # --- settle
@@ -327,6 +346,6 @@ class Conflict:
 
 Transition = Issue | Settle | Release | Expire | SetMode | Fold | Read | Restore
 Reply = (
-    Issued | Replayed | Stale | Refused | Applied | Collected | Merge | Duplicate | Late | Unknown
+    Issued | Replayed | Stale | Refused | Short | Applied | Collected | Merge | Duplicate | Late | Unknown
     | Released | Closed | Swept | ModeSet | Folded | Outrun | WorkspaceView | Restored | Conflict
 )  # fmt: skip

@@ -14,13 +14,15 @@ from sidecar.store.fields import accounts_from, average_from, domains_from, view
 from sidecar.store.gate_fields import gate_fields, packed_cell, row
 from sidecar.store.keys import domain_keys, workspace_key
 
+Argument = str | int
+
 
 class Call(NamedTuple):
     """One script with what it is run on."""
 
     script: str
     keys: Sequence[str]
-    arguments: Sequence[str | int]
+    arguments: Sequence[Argument]
 
 
 def call_for(prefix: str, transition: t.Transition) -> Call:
@@ -31,8 +33,11 @@ def call_for(prefix: str, transition: t.Transition) -> Call:
         return Call("restore", [whole, *keys], _restore(transition))
     if isinstance(transition, t.Read):
         raise TypeError("a workspace is read by read_call")
-    script, arguments = _OF_ONE_DOMAIN[type(transition)]
-    return Call(script, domain_keys(prefix, transition.scope), arguments(transition))
+    if isinstance(transition, t.Issue):
+        arguments = (*issue_arguments(transition), *menu_arguments(transition.menu), *transition.wanted)
+        return Call("recommend", domain_keys(prefix, transition.menu.scope), arguments)
+    script, arguments_of = _OF_ONE_DOMAIN[type(transition)]
+    return Call(script, domain_keys(prefix, transition.scope), arguments_of(transition))
 
 
 def read_call(workspace_key: str, keys_of: Callable[[str], Sequence[str]], domains: Sequence[str]) -> Call:
@@ -53,20 +58,26 @@ def _level(level: t.Level) -> tuple[str | int, str, str | int]:
     return (_optional(level.limit_nano), level.window, _optional(level.pace_nano))
 
 
-def _issue(issue: t.Issue) -> tuple[str | int, ...]:
+def issue_arguments(issue: t.Issue) -> tuple[Argument, ...]:
+    """What is this decision's own; its menu's arguments follow, then the wanted arms."""
+    return (issue.decision_id, int(issue.repeatable), issue.known_version, issue.known_revision, issue.freshness)
+
+
+def menu_arguments(menu: t.Menu) -> tuple[Argument, ...]:
+    """What every decision from this menu says alike."""
     offers = chain.from_iterable(
         (
             _optional(offer.threshold_nano), "limit" if offer.unpaced else "pace",
             offer.arm, offer.ceiling_nano, offer.answer, _gate_word(offer),
         )
-        for offer in issue.offers
+        for offer in menu.offers
     )  # fmt: skip
-    sample = issue.sample
+    sample = menu.sample
     return (
-        issue.scope.domain, issue.decision_id, issue.known_version, issue.known_revision, issue.freshness,
-        issue.reward_deadline_ms, _optional(issue.default_reward_micro), *_shape(issue.shape),
-        *_level(issue.domain_level), *_level(issue.workspace_level), issue.proposal, int(issue.agrees),
-        int(sample.exposed), sample.share_ppm, row(sample.charged), sample.epoch_decisions, sample.epoch_ms, *offers,
+        menu.scope.domain, menu.reward_deadline_ms, _optional(menu.default_reward_micro), *_shape(menu.shape),
+        *_level(menu.domain_level), *_level(menu.workspace_level), menu.proposal, int(menu.agrees),
+        int(sample.exposed), sample.share_ppm, sample.epoch_decisions, sample.epoch_ms,
+        len(menu.offers), int(menu.complete), *offers,
     )  # fmt: skip
 
 
@@ -74,7 +85,8 @@ def _gate_word(offer: t.Offer) -> str:
     return "sample" if offer.sampled else "room" if offer.needs_room else ""
 
 
-def _settle(settle: t.Settle) -> tuple[str | int, ...]:
+def settle_arguments(settle: t.Settle) -> tuple[Argument, ...]:
+    """One report."""
     return (
         settle.scope.domain, settle.decision_id, int(settle.final), settle.collected,
         _optional(settle.reward_micro), _optional(settle.reward_sq_nano),
@@ -83,7 +95,7 @@ def _settle(settle: t.Settle) -> tuple[str | int, ...]:
     )  # fmt: skip
 
 
-def _set_mode(change: t.SetMode) -> tuple[str | int, ...]:
+def _set_mode(change: t.SetMode) -> tuple[Argument, ...]:
     fields = chain.from_iterable(gate_fields(change.gate).items())
     return (
         change.scope.domain, change.known_revision, change.mode, change.reason, change.settings_json,
@@ -91,7 +103,7 @@ def _set_mode(change: t.SetMode) -> tuple[str | int, ...]:
     )  # fmt: skip
 
 
-def _fold(fold: t.Fold) -> tuple[str | int, ...]:
+def _fold(fold: t.Fold) -> tuple[Argument, ...]:
     fields = chain.from_iterable(gate_fields(fold.gate).items())
     return (
         fold.scope.domain, fold.phase, fold.cell.number, packed_cell(fold.cell), fold.released_ppm,
@@ -99,18 +111,18 @@ def _fold(fold: t.Fold) -> tuple[str | int, ...]:
     )  # fmt: skip
 
 
-def _release(release: t.Release) -> tuple[str | int, ...]:
+def release_arguments(release: t.Release) -> tuple[Argument, ...]:
+    """One release."""
     return (release.scope.domain, release.decision_id, *_shape(release.shape))
 
 
-def _expire(expire: t.Expire) -> tuple[str | int, ...]:
+def _expire(expire: t.Expire) -> tuple[Argument, ...]:
     return (expire.scope.domain, expire.most, *_shape(expire.shape))
 
 
-_OF_ONE_DOMAIN: dict[type, tuple[str, Callable[[Any], tuple[str | int, ...]]]] = {
-    t.Issue: ("recommend", _issue),
-    t.Settle: ("settle", _settle),
-    t.Release: ("release", _release),
+_OF_ONE_DOMAIN: dict[type, tuple[str, Callable[[Any], tuple[Argument, ...]]]] = {
+    t.Settle: ("settle", settle_arguments),
+    t.Release: ("release", release_arguments),
     t.Expire: ("expire", _expire),
     t.SetMode: ("set_mode", _set_mode),
     t.Fold: ("fold", _fold),
@@ -158,8 +170,10 @@ def pairs(flat: Sequence[bytes]) -> dict[str, str]:
 
 
 def _view(raw: Sequence[Any]) -> DomainView:
-    figures, recent, gate, now_ms, still_open = raw
-    return view_from(pairs(figures), pairs(recent), pairs(gate), int(now_ms), int(still_open))
+    figures, recent, gate, now_ms, still_open, whole = raw
+    return view_from(
+        pairs(figures), pairs(recent), pairs(gate), now_ms=int(now_ms), still_open=int(still_open), whole=bool(whole)
+    )
 
 
 def _optional_view(raw: Sequence[Any] | None) -> DomainView | None:
@@ -175,6 +189,7 @@ _REPLIES: dict[Code, Callable[[Any], t.Reply]] = {
     Code.REPLAYED: lambda a: t.Replayed(a[1].decode(), int(a[2])),
     Code.STALE: lambda a: t.Stale(_view(a[1])),
     Code.REFUSED: lambda _: t.Refused(),
+    Code.SHORT: lambda _: t.Short(),
     Code.APPLIED: lambda a: t.Applied(
         a[1].decode(), int(a[2]), int(a[3]), average_from(_text(a[4])), average_from(_text(a[5])), _optional_view(a[6])
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, defaultdict
 from pathlib import Path
 from random import Random
@@ -49,9 +50,9 @@ def arm(name: str, good: int, bad: int, latency_us: int) -> Arm:
 def outcome(learner: Learner, ask: Ask, money: int) -> Decision | None:
     """Decide when so much money is available, as the script does."""
     issue, decisions = plan(learner, ask, settled=True)
-    affordable = [o.threshold_nano is None or o.threshold_nano <= money for o in issue.offers]
-    admitted = [learner.view.gate.has_room or not (o.sampled or o.needs_room) for o in issue.offers]
-    fits = [at for at in range(len(issue.offers)) if affordable[at] and admitted[at]]
+    affordable = [o.threshold_nano is None or o.threshold_nano <= money for o in issue.menu.offers]
+    admitted = [learner.view.gate.has_room or not (o.sampled or o.needs_room) for o in issue.menu.offers]
+    fits = [at for at in range(len(issue.menu.offers)) if affordable[at] and admitted[at]]
     return decisions[fits[0]] if fits else None
 
 
@@ -229,11 +230,12 @@ class Stalling(RedisStore):
         """Work on the store's connection."""
         super().__init__(store._connection)
 
-    async def apply(self, transition: t.Transition) -> t.Reply:
-        """Apply, and wait before the answer."""
-        reply = await super().apply(transition)
+    async def apply(self, transition: t.Transition, until: float = math.inf) -> t.Reply:
+        """Apply, and let the caller's time pass before the answer."""
+        reply = await super().apply(transition, until)
         if isinstance(transition, t.Issue):
-            await asyncio.sleep(10)
+            await asyncio.sleep(until - asyncio.get_running_loop().time())
+            raise StoreUnavailable("recommend")
         return reply
 
 
@@ -259,9 +261,9 @@ class Restless(RedisStore):
         """Work on the store's connection."""
         super().__init__(store._connection)
 
-    async def apply(self, transition: t.Transition) -> t.Reply:
+    async def apply(self, transition: t.Transition, until: float = math.inf) -> t.Reply:
         """Answer STALE to every decision."""
-        return t.Stale(DomainView()) if isinstance(transition, t.Issue) else await super().apply(transition)
+        return t.Stale(DomainView()) if isinstance(transition, t.Issue) else await super().apply(transition, until)
 
 
 async def test_endless_staleness_is_given_up(launch: Launch, redis_store: RedisStore) -> None:

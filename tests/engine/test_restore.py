@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -252,12 +253,12 @@ class Meddling(RedisStore):
         self._other = other
         self._times = times
 
-    async def apply(self, transition: t.Transition) -> t.Reply:
+    async def apply(self, transition: t.Transition, until: float = math.inf) -> t.Reply:
         """Apply, after somebody else did something."""
         if isinstance(transition, t.Restore) and self._times:
             self._times -= 1
             await self._other.teach({"a": 1.0}, rounds=1)
-        return await super().apply(transition)
+        return await super().apply(transition, until)
 
 
 async def test_restore_tries_again_after_a_conflict(launch: Launch, redis_stores: RedisStores) -> None:

@@ -209,7 +209,7 @@ class Gated(RuleBasedStateMachine):
         for entry in self.of_phase(view):
             for row in self.worth(entry, phase):
                 expected = [a + b for a, b in zip(expected, row, strict=True)]
-        rows = [view.gate.totals or (0,) * phase.width, *(cell.sums for cell in view.gate.cells.values())]
+        rows = [view.gate.totals or (0,) * phase.width, *map(phase.whole, view.gate.cells.values())]
         assert [sum(column) for column in zip(*rows, strict=True)] == expected
 
     @invariant()

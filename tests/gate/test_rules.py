@@ -179,7 +179,10 @@ def _canary(**more: object) -> GateState:
 
 
 def _cell(number: int, decisions: list[tuple[bool, float | None]], *, still_open: int = 0, full_at: int = 1) -> Cell:
-    return Cell(number, still_open, len(decisions), full_at, 10**15, _sums(Phase(TERMS), decisions))
+    phase, exposed = Phase(TERMS), sum(exposed for exposed, _ in decisions)
+    bare = Cell(number, still_open, len(decisions), full_at, 10**15, exposed)
+    rewards = [a - b for a, b in zip(_sums(phase, decisions), phase.whole(bare), strict=True)]
+    return replace(bare, sums=tuple(rewards))
 
 
 def test_an_open_epoch_is_never_folded() -> None:

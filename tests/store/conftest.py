@@ -137,12 +137,14 @@ class Transitions:
         proposal: str = "",
         agrees: bool = False,
         sample: t.Sample = t.Sample(),  # noqa: B008 - frozen
+        complete: bool = True,
     ) -> t.Issue:
         """Ask for a decision; by default one that needs no money."""
-        return t.Issue(
-            self.scope(domain), decision_id, version, revision, freshness, deadline_ms, default, shape, level, whole,
-            proposal, agrees, sample, offers or (FREE,),
+        menu = t.Menu(
+            self.scope(domain), deadline_ms, default, shape, level, whole, proposal, agrees, sample, offers or (FREE,),
+            complete,
         )  # fmt: skip
+        return t.Issue(menu, decision_id, version, revision, freshness)
 
     def settle(
         self,

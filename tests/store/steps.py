@@ -43,7 +43,7 @@ SUMS = st.integers(-3, 3) | st.integers(-(10**13), 10**13)
 ROWS = st.tuples(*[SUMS] * WIDTH)
 SHARES = st.sampled_from([0, 100_000, 500_000, 900_000])
 SAMPLES = st.builds(
-    t.Sample, st.booleans(), st.just(0), ROWS, st.sampled_from([1, 1, 2, 3]), st.sampled_from([1, 1000, HOUR_MS])
+    t.Sample, st.booleans(), st.just(0), st.sampled_from([1, 1, 2, 3]), st.sampled_from([1, 1000, HOUR_MS])
 )
 NAMES = st.sampled_from(["", "x", "ü\t1"])
 NUMBERS = st.integers(0, 10**12)
@@ -67,11 +67,14 @@ PHASES = st.builds(
 
 def issues(scopes: st.SearchStrategy[Scope], ids: st.SearchStrategy[str]) -> st.SearchStrategy[t.Issue]:
     """Ask for decisions, of which some are samples; what is known is by how much it is behind."""
-    return st.builds(
-        t.Issue, scopes, ids, st.sampled_from([0, 0, 1]), st.sampled_from([0, 0, 0, 0, 1]),
-        st.sampled_from(["any", "refresh", "exact"]), st.sampled_from([1, 1000, 60 * 24 * HOUR_MS]), st.none() | MICROS,
+    menus = st.builds(
+        t.Menu, scopes, st.sampled_from([1, 1000, 60 * 24 * HOUR_MS]), st.none() | MICROS,
         SHAPES, LEVELS, LEVELS, st.just("") | ARMS, st.booleans(), SAMPLES,
-        st.lists(OFFERS, min_size=1, max_size=3).map(tuple),
+        st.lists(OFFERS, min_size=1, max_size=3).map(tuple), st.sampled_from([True, True, False]),
+    )  # fmt: skip
+    return st.builds(
+        t.Issue, menus, ids, st.sampled_from([0, 0, 1]), st.sampled_from([0, 0, 0, 0, 1]),
+        st.sampled_from(["any", "refresh", "exact"]),
     )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ BOUNDED = replace(CANARY, allowance_micro=250_000)
 
 
 def sample(*, exposed: bool = False, share: int = 100_000, full_at: int = 2, lasts: int = HOUR_MS) -> t.Sample:
-    """Make a decision evidence; a missing reward adds -7 and 1."""
-    return t.Sample(exposed, share, (-7, 1), full_at, lasts)
+    """Make a decision evidence."""
+    return t.Sample(exposed, share, full_at, lasts)
 
 
 async def gate_of(subject: Subject) -> GateState:
@@ -36,14 +36,15 @@ async def view_of(subject: Subject) -> DomainView:
     return (await state(subject)).domains["route"]
 
 
-async def test_sample_is_charged_as_if_its_reward_never_came(subject: Subject, made: Transitions) -> None:
-    """A decision counts in its epoch from the start, with what a missing reward adds, and holds its share."""
-    await all_applied(subject, [made.issue(f"d{n}", SAMPLED, sample=sample(full_at=3)) for n in range(2)])
+async def test_sample_counts_from_the_start(subject: Subject, made: Transitions) -> None:
+    """A decision counts in its epoch, on its side, before any reward, and holds its share of the allowance."""
+    sides = [made.issue(f"d{n}", SAMPLED, sample=sample(full_at=4, exposed=n == 1)) for n in range(3)]
+    await all_applied(subject, sides)
     gate = await gate_of(subject)
     cell = gate.cells[1]
-    assert (cell.number, cell.open, cell.count, cell.full_at, cell.sums) == (1, 2, 2, 3, (-14, 2))
+    assert (cell.number, cell.open, cell.count, cell.full_at, cell.exposed, cell.sums) == (1, 3, 3, 4, 1, ())
     assert 0 <= (await view_of(subject)).now_ms + HOUR_MS - cell.ends_at_ms < 10_000
-    assert (gate.epoch, gate.folded, gate.unfolded_ppm) == (1, 0, 200_000)
+    assert (gate.epoch, gate.folded, gate.unfolded_ppm) == (1, 0, 300_000)
 
 
 async def test_other_decisions_are_no_evidence(subject: Subject, made: Transitions) -> None:
@@ -52,13 +53,13 @@ async def test_other_decisions_are_no_evidence(subject: Subject, made: Transitio
     assert await gate_of(subject) == GateState()
 
 
-@pytest.mark.parametrize(("exposed", "sums"), [(False, (3, 1)), (True, (13, 1))])
+@pytest.mark.parametrize(("exposed", "sums"), [(False, (10, -2)), (True, (20, 5))])
 async def test_reward_adds_what_belongs_to_the_executed_side(
     subject: Subject, made: Transitions, exposed: bool, sums: tuple[int, int]
 ) -> None:
     """Of what a reward adds on either side, that of the side that the coin chose is added, once."""
     await subject.apply(made.issue("d1", SAMPLED, sample=sample(exposed=exposed)))
-    await all_applied(subject, [made.settle(held=(10, 0), exposed=(20, 0))] * 2)
+    await all_applied(subject, [made.settle(held=(10, -2), exposed=(20, 5))] * 2)
     cell = (await gate_of(subject)).cells[1]
     assert (cell.open, cell.sums) == (0, sums)
 
@@ -68,11 +69,11 @@ async def test_partial_reward_is_evidence_at_the_deadline(subject: Subject, made
     await subject.apply(made.issue("d1", SAMPLED, sample=sample(), deadline_ms=300))
     await subject.apply(made.settle("d1", 100, final=False, held=(1, 1)))
     await subject.apply(made.settle("d1", 200, final=False, held=(10, 10), collected="100 10   {}"))
-    assert (await gate_of(subject)).cells[1].sums == (-7, 1)
+    assert (await gate_of(subject)).cells[1].sums == ()
     await subject.pass_ms(301)
     await subject.apply(made.expire())
     cell = (await gate_of(subject)).cells[1]
-    assert (cell.open, cell.sums) == (0, (3, 11))
+    assert (cell.open, cell.sums) == (0, (10, 10))
 
 
 async def test_final_reward_replaces_a_partial_one(subject: Subject, made: Transitions) -> None:
@@ -80,7 +81,7 @@ async def test_final_reward_replaces_a_partial_one(subject: Subject, made: Trans
     await subject.apply(made.issue("d1", SAMPLED, sample=sample()))
     await subject.apply(made.settle("d1", 100, final=False, held=(1, 1)))
     await subject.apply(made.settle("d1", 200, held=(20, 20), collected="100 10   {}"))
-    assert (await gate_of(subject)).cells[1].sums == (13, 21)
+    assert (await gate_of(subject)).cells[1].sums == (20, 20)
 
 
 @pytest.mark.parametrize("closing", ["release", "expire"])
@@ -90,7 +91,7 @@ async def test_no_sample_is_ever_taken_out(subject: Subject, made: Transitions, 
     await subject.pass_ms(2)
     await subject.apply(getattr(made, closing)())
     gate = await gate_of(subject)
-    assert (gate.cells[1].open, gate.cells[1].count, gate.cells[1].sums, gate.unfolded_ppm) == (0, 1, (-7, 1), 100_000)
+    assert (gate.cells[1].open, gate.cells[1].count, gate.cells[1].sums, gate.unfolded_ppm) == (0, 1, (), 100_000)
 
 
 async def test_full_or_old_epochs_take_no_more(subject: Subject, made: Transitions) -> None:
@@ -146,7 +147,7 @@ async def test_folding_takes_the_sums_into_the_totals(subject: Subject, made: Tr
     folded = await subject.apply(made.fold(view))
     assert folded == t.Folded(replace(await view_of(subject), now_ms=folded.view.now_ms))
     gate = folded.view.gate
-    assert (gate.totals, gate.folded, gate.epoch, gate.unfolded_ppm) == ((6, 2), 1, 2, share)
+    assert (gate.totals, gate.folded, gate.epoch, gate.unfolded_ppm) == ((20, 0), 1, 2, share)
     assert {number: cell.count for number, cell in gate.cells.items()} == {2: 1}
     assert folded.view.control.revision == 1
 
@@ -159,7 +160,7 @@ async def test_epoch_is_folded_once(subject: Subject, made: Transitions) -> None
     before = await learned(subject)
     outrun = await subject.apply(fold)
     assert isinstance(outrun, t.Outrun)
-    assert (outrun.view.gate.folded, outrun.view.gate.totals) == (1, (-6, 2))
+    assert (outrun.view.gate.folded, outrun.view.gate.totals) == (1, (1, 1))
     assert await learned(subject) == before
 
 
@@ -180,7 +181,7 @@ async def test_folding_what_is_no_longer_so_changes_nothing(subject: Subject, ma
 
 async def test_folding_an_unknown_domain_makes_none(subject: Subject, made: Transitions) -> None:
     """There is nothing to fold where nothing was decided, and nothing is made of it."""
-    fold = t.Fold(made.scope(), 0, Cell(1, 0, 1, 1, 0, (1, 1)), GateState(folded=1), 0)
+    fold = t.Fold(made.scope(), 0, Cell(1, 0, 1, 1, 0, 0, (1, 1)), GateState(folded=1), 0)
     assert isinstance(await subject.apply(fold), t.Outrun)
     assert (await state(subject)).domains == {}
 

@@ -215,6 +215,6 @@ async def test_one_request_closes_a_bounded_number(subject: Subject, made: Trans
     for number in range(20):
         await subject.apply(made.issue(f"d{number}", deadline_ms=400))
     await subject.pass_ms(401)
-    await subject.apply(made.issue("last"))
+    await subject.apply(made.issue("last", freshness="refresh"))
     view = (await state(subject)).domains["route"]
     assert (view.counters["expired"], view.open) == (16, 5)

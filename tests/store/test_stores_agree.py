@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hiredis import Reader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sidecar.model.gate import Cell
 from sidecar.model.names import Scope
@@ -42,7 +44,7 @@ class ClockedConnection:
         self._clock = clock
         self._told = -1
 
-    async def run(self, call: Call) -> Any:
+    async def run(self, call: Call, _: float = 0.0) -> Any:
         """Run a script at the clock's time."""
         source = script(call.script).source
         assert NOW in source
@@ -51,6 +53,14 @@ class ClockedConnection:
             self._told = self._clock.ms
             await self._client.set(CLOCK, self._told)
         return await self._client.eval(clocked, len(call.keys), *call.keys, *call.arguments)
+
+    async def send(self, command: bytes, name: str, _: str, __: float) -> Any:
+        """Run a hot script at the clock's time, from the bytes that would be sent."""
+        reader = Reader(encoding="utf-8")
+        reader.feed(command)
+        words: Any = reader.gets()
+        keys = int(words[2])
+        return await self.run(Call(name, words[3 : 3 + keys], words[3 + keys :]))
 
     async def fields(self, key: str) -> list[str]:
         """Name the fields of a hash."""
@@ -98,20 +108,14 @@ class Pair:
 
     def _here(self, step: Any) -> Any:
         """Let the step be of this workspace; what it knows is how far it is behind."""
+        if isinstance(step, t.Issue):
+            return self._issue(step)
         scope = step.scope._replace(workspace=self._workspace)
-        if isinstance(step, t.Issue | t.Settle | t.Release):
+        if isinstance(step, t.Settle | t.Release):
             step = replace(step, decision_id=self._id(step.decision_id))
-        view = self._memory.apply(t.Read("default", self._workspace)).domains.get(scope.domain, DomainView())
+        view = self._known(scope)
         revision = view.control.revision
         match step:
-            case t.Issue():
-                return replace(
-                    step,
-                    scope=scope,
-                    known_version=view.version - step.known_version,
-                    known_revision=max(0, revision - step.known_revision),
-                    sample=replace(step.sample, share_ppm=view.gate.terms.share_ppm),
-                )
             case t.Settle():
                 return replace(step, scope=scope, phase=max(0, revision - step.phase))
             case t.SetMode():
@@ -123,6 +127,23 @@ class Pair:
                 due = view.gate.settled_cell(self._clock.ms)
                 return _fold(step, scope, view, due) if due or step.wrong else t.Expire(scope, 9, SHAPE)
         return replace(step, scope=scope)
+
+    def _issue(self, step: t.Issue) -> t.Issue:
+        scope = step.menu.scope._replace(workspace=self._workspace)
+        view = self._known(scope)
+        sample = replace(step.menu.sample, share_ppm=view.gate.terms.share_ppm)
+        return structs.replace(
+            step,
+            menu=replace(step.menu, scope=scope, sample=sample),
+            decision_id=self._id(step.decision_id),
+            known_version=view.version - step.known_version,
+            known_revision=max(0, view.control.revision - step.known_revision),
+        )
+
+    def _known(self, scope: Scope) -> DomainView:
+        whole = self._memory.apply(t.Read("default", self._workspace))
+        assert isinstance(whole, WorkspaceView)
+        return whole.domains.get(scope.domain, DomainView())
 
     def _id(self, name: str) -> str:
         """`new` is an id that is not known yet, `last 2` that of the last decision but one; others are themselves."""
@@ -137,7 +158,7 @@ def _phase(reply: t.Stale) -> int:
 
 def _fold(take: Take, scope: Scope, view: DomainView, due: Cell | None) -> t.Fold:
     gate, after = view.gate, take.gate
-    cell = due or Cell(gate.folded + 1, 0, 1, 1, 0, (0,) * WIDTH)
+    cell = due or Cell(gate.folded + 1, 0, 1, 1, 0, 0, (0,) * WIDTH)
     if not take.new_phase:  # whatever else is summed up, the phase's constants stay
         after = replace(after, stage=gate.stage, terms=gate.terms, salt=gate.salt, folded=cell.number)
     return t.Fold(

@@ -1,8 +1,8 @@
 -- Time and numbers. Redis TIME is the only clock of the state; a Lua number is printed as an integer,
--- since 1e8 may otherwise come out as 1e+08 and be refused by HINCRBY, as would be -0, which is 0 once 0 is added.
+-- since 1e8 may otherwise come out as 1e+08 and be refused by HINCRBY, as would be -0.
 
 local function int(number)
-  return string.format('%.0f', number + 0)
+  return string.format('%d', number)
 end
 
 local function now_ms()

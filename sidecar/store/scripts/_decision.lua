@@ -18,16 +18,30 @@ local function parse(record)
   local issued, deadline, ceiling, default, arm, answer, sample, collected =
     string.match(record, '^(%d+)\t(%d+)\t(%d+)\t(%d*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)$')
   return {
-    issued = tonumber(issued), deadline = tonumber(deadline), ceiling = tonumber(ceiling), default = default,
+    issued = tonumber(issued), deadline = tonumber(deadline), ceiling = ceiling, default = default,
     arm = arm, answer = answer, sample = sample, collected = collected,
   }
 end
 
 local function packed(decision)
   return table.concat({
-    int(decision.issued), int(decision.deadline), int(decision.ceiling), decision.default, decision.arm,
+    int(decision.issued), int(decision.deadline), decision.ceiling, decision.default, decision.arm,
     decision.answer, decision.sample, decision.collected,
   }, '\t')
+end
+
+-- The version of the statistics (nil in a new domain), and the counters' fields with one more decision for `arm`.
+local function count_decision(keys, arm, proposal, agrees)
+  local fields = { 'decisions', 'pulls:' .. arm }
+  if proposal ~= '' then
+    fields[3], fields[4] = 'shadowed', 'proposed:' .. proposal
+    if agrees == '1' then fields[5] = 'agreed' end
+  end
+  local got, counted = redis.call('HMGET', keys.arms, 'version', unpack(fields)), {}
+  for number, field in ipairs(fields) do
+    counted[2 * number - 1], counted[2 * number] = field, int(tonumber(got[number + 1] or 0) + 1)
+  end
+  return got[1], counted
 end
 
 local function close(keys, id, state, record, now, remember)
@@ -74,7 +88,7 @@ local function expire(keys, id, record, now, shape)
     square = int(math.floor((tonumber(micro) * tonumber(micro) + 500) / 1000))
   end
   if micro ~= '' then learn(keys, decision.arm, 'defaulted', micro, square, cost, latency, now, shape) end
-  book(keys.workspace, keys.level, now, decision.ceiling, tonumber(cost) or 0)
+  book(keys.workspace, keys.level, now, tonumber(decision.ceiling), tonumber(cost) or 0)
   redis.call('HINCRBY', keys.arms, 'expired', 1)
   resolve(keys.gate, now, decision.sample)
   close(keys, id, 'expired', record, now, shape.remember)

@@ -4,73 +4,74 @@
 --   epoch, folded     numbers of the newest epoch, and of the last one whose sums are in `totals`
 --   allowance_micro   what the phase may still lose as of `folded`; absent or '' when nothing bounds it
 --   unfolded_ppm      what decisions of epochs not folded yet hold of that, each as a total loss times its share
---   cell:<epoch>      open SPACE count SPACE full_at SPACE ends_at_ms SPACE sums ...
+--   cell:<epoch>      open SPACE count SPACE full_at SPACE ends_at_ms SPACE exposed SPACE sums ...
 --
 -- A sample, as a decision's record has it, is 'phase epoch side', side 1 if the proposal was executed, and after a
 -- partial report that makes a reward also ' sums ...', what that reward adds if no other comes. Sums are rows of whole
--- numbers, worked out in Python and opaque here; one cell's stay below 2^53.
+-- numbers, worked out in Python and opaque here; one cell's stay below 2^53. They are what rewards added: what the
+-- decisions were charged with when they were issued follows from how many there are of each side.
 
 local OPEN_MOST, COUNT_MOST = 16, 1000000
+local CELL = '^(%d+) (%d+) (%d+) (%d+) (%d+) ?(.*)$'
 
 local function cell_of(key, number)
   local packed = redis.call('HGET', key, 'cell:' .. number)
   if not packed then return nil end
-  local open, count, full_at, ends_at, sums = string.match(packed, '^(%d+) (%d+) (%d+) (%d+) (.*)$')
+  local open, count, full_at, ends_at, exposed, sums = string.match(packed, CELL)
   return {
     number = tonumber(number), open = tonumber(open), count = tonumber(count), full_at = tonumber(full_at),
-    ends_at = tonumber(ends_at), sums = sums,
+    ends_at = tonumber(ends_at), exposed = tonumber(exposed), sums = sums,
   }
 end
 
-local function put_cell(key, cell)
-  redis.call('HSET', key, 'cell:' .. int(cell.number), table.concat({
-    int(cell.open), int(cell.count), int(cell.full_at), int(cell.ends_at), cell.sums,
-  }, ' '))
+local function packed_cell(cell)
+  local head = string.format('%d %d %d %d %d', cell.open, cell.count, cell.full_at, cell.ends_at, cell.exposed)
+  return cell.sums == '' and head or head .. ' ' .. cell.sums
 end
 
 local function added(row, more)
+  if row == '' then return more end
   local total, next_of = {}, string.gmatch(more, '%S+')
   for value in string.gmatch(row, '%S+') do total[#total + 1] = int(tonumber(value) + tonumber(next_of())) end
   return table.concat(total, ' ')
 end
 
-local function numbers(key)
-  local got = redis.call('HMGET', key, 'epoch', 'folded')
-  return tonumber(got[1] or 1), tonumber(got[2] or 0)
+-- What the gate says of the present phase, read at once.
+local function phase_of(key)
+  local got = redis.call('HMGET', key, 'revision', 'epoch', 'folded', 'allowance_micro', 'unfolded_ppm')
+  return {
+    revision = got[1] or '0', epoch = tonumber(got[2] or 1), folded = tonumber(got[3] or 0),
+    allowance = tonumber(got[4] or nil), unfolded = tonumber(got[5] or 0),
+  }
 end
 
 -- Whether the allowance has room for one more exposure; a share of 0 exposes nothing.
-local function admits(key, share)
-  if share == 0 then return true end
-  local got = redis.call('HMGET', key, 'allowance_micro', 'unfolded_ppm')
-  return not got[1] or got[1] == '' or tonumber(got[2] or 0) + share <= tonumber(got[1])
+local function admits(phase, share)
+  return share == 0 or not phase.allowance or phase.unfolded + share <= phase.allowance
 end
 
 -- Puts one more decision in the newest epoch, or in a new one; returns the epoch's number.
-local function charge(key, now, share, sums, full_at, lasts)
-  local epoch, folded = numbers(key)
-  local cell = cell_of(key, int(epoch))
+local function charge(key, phase, now, share, exposed, full_at, lasts)
+  local epoch = phase.epoch
+  local cell = cell_of(key, epoch)
   if cell and (now >= cell.ends_at
-    or cell.count >= cell.full_at and (epoch - folded < OPEN_MOST or cell.count >= COUNT_MOST)) then
+    or cell.count >= cell.full_at and (epoch - phase.folded < OPEN_MOST or cell.count >= COUNT_MOST)) then
     cell, epoch = nil, epoch + 1
   end
-  cell = cell or { number = epoch, open = 0, count = 0, full_at = full_at, ends_at = now + lasts }
-  cell.open, cell.count = cell.open + 1, cell.count + 1
-  cell.sums = cell.sums and added(cell.sums, sums) or sums
-  put_cell(key, cell)
-  redis.call('HSET', key, 'epoch', int(epoch))
-  if share > 0 then redis.call('HINCRBY', key, 'unfolded_ppm', int(share)) end
-  return int(epoch)
+  cell = cell or { open = 0, count = 0, full_at = full_at, ends_at = now + lasts, exposed = 0, sums = '' }
+  cell.open, cell.count, cell.exposed = cell.open + 1, cell.count + 1, cell.exposed + exposed
+  redis.call('HSET', key, 'cell:' .. epoch, packed_cell(cell), 'epoch', epoch, 'unfolded_ppm', int(phase.unfolded + share))
+  return epoch
 end
 
 -- Whether the next epoch to fold takes no more decisions and waits for no reward. It also ends when the allowance has no
 -- room for another exposure: only folding tells whether there is more.
 local function due(key, now)
-  local epoch, folded = numbers(key)
-  local cell = cell_of(key, int(folded + 1))
+  local phase = phase_of(key)
+  local cell = cell_of(key, phase.folded + 1)
   if not cell or cell.open > 0 then return false end
-  return cell.number < epoch or cell.count >= cell.full_at or now >= cell.ends_at
-    or not admits(key, tonumber(redis.call('HGET', key, 'share_ppm') or 0))
+  return cell.number < phase.epoch or cell.count >= cell.full_at or now >= cell.ends_at
+    or not admits(phase, tonumber(redis.call('HGET', key, 'share_ppm') or 0))
 end
 
 -- One decision of the present phase waits no longer. Adds `sums`, or when nil what a partial report left; with nothing
@@ -83,7 +84,7 @@ local function resolve(key, now, sample, sums)
   cell.open = cell.open - 1
   local more = sums or left
   if more ~= '' then cell.sums = added(cell.sums, more) end
-  put_cell(key, cell)
+  redis.call('HSET', key, 'cell:' .. epoch, packed_cell(cell))
   return due(key, now)
 end
 

@@ -27,19 +27,29 @@ local function window_id(kind, now)
   return 'total'
 end
 
--- The account of a level as of now: a window that has turned reads as empty. Writes nothing.
-local function account(key, level, kind, now)
-  local got = redis.call('HMGET', key, 'window:' .. level, 'spent_nano:' .. level,
-    'reserved_nano:' .. level, 'decisions:' .. level)
-  local current = got[1] or 'total'
-  local window = window_id(kind or string.match(current, '^%a+'), now)
-  local turned = window ~= current
-  return {
-    level = level, window = window, turned = turned,
-    spent = turned and 0 or tonumber(got[2] or 0),
-    reserved = tonumber(got[3] or 0),
-    decisions = turned and 0 or tonumber(got[4] or 0),
-  }
+-- Accounts of several levels as of now, in order: a window that has turned reads as empty. Writes nothing.
+-- kinds has the window that each level is declared with; without one it stays what it is.
+local function accounts(key, levels, kinds, now)
+  local fields = {}
+  for _, level in ipairs(levels) do
+    local n = #fields
+    fields[n + 1], fields[n + 2] = 'window:' .. level, 'spent_nano:' .. level
+    fields[n + 3], fields[n + 4] = 'reserved_nano:' .. level, 'decisions:' .. level
+  end
+  local got, found = redis.call('HMGET', key, unpack(fields)), {}
+  for number, level in ipairs(levels) do
+    local at = 4 * number
+    local current = got[at - 3] or 'total'
+    local window = window_id(kinds[number] or string.match(current, '^%a+'), now)
+    local turned = window ~= current
+    found[number] = {
+      level = level, window = window, turned = turned,
+      spent = turned and 0 or tonumber(got[at - 2] or 0),
+      reserved = tonumber(got[at - 1] or 0),
+      decisions = turned and 0 or tonumber(got[at] or 0),
+    }
+  end
+  return found
 end
 
 -- What one more decision may reserve at this level: less than nothing after an overrun.
@@ -56,19 +66,25 @@ local function turn(key, acc)
     'overrun_nano:' .. acc.level, '0', 'decisions:' .. acc.level, '0')
 end
 
-local function reserve(key, acc, ceiling)
-  turn(key, acc)
-  redis.call('HINCRBY', key, 'decisions:' .. acc.level, 1)
-  redis.call('HINCRBY', key, 'reserved_nano:' .. acc.level, int(ceiling))
+-- Reserves the same for one decision in several accounts.
+local function reserve(key, several, ceiling)
+  local fields = {}
+  for _, acc in ipairs(several) do
+    turn(key, acc)
+    local n = #fields
+    fields[n + 1], fields[n + 2] = 'decisions:' .. acc.level, int(acc.decisions + 1)
+    fields[n + 3], fields[n + 4] = 'reserved_nano:' .. acc.level, int(acc.reserved + ceiling)
+  end
+  redis.call('HSET', key, unpack(fields))
 end
 
 -- Gives a reservation back and books what was really paid, at both levels.
 local function book(key, domain_level, now, reservation, paid)
   if reservation == 0 and paid == 0 then return end
-  for _, level in ipairs({ domain_level, 'workspace' }) do
-    turn(key, account(key, level, nil, now))
-    if reservation > 0 then redis.call('HINCRBY', key, 'reserved_nano:' .. level, int(-reservation)) end
-    if paid > 0 then redis.call('HINCRBY', key, 'spent_nano:' .. level, int(paid)) end
-    if paid > reservation then redis.call('HINCRBY', key, 'overrun_nano:' .. level, int(paid - reservation)) end
+  for _, acc in ipairs(accounts(key, { domain_level, 'workspace' }, {}, now)) do
+    turn(key, acc)
+    if reservation > 0 then redis.call('HINCRBY', key, 'reserved_nano:' .. acc.level, int(-reservation)) end
+    if paid > 0 then redis.call('HINCRBY', key, 'spent_nano:' .. acc.level, int(paid)) end
+    if paid > reservation then redis.call('HINCRBY', key, 'overrun_nano:' .. acc.level, int(paid - reservation)) end
   end
 end

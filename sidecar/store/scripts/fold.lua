@@ -34,7 +34,7 @@ if ARGV[7] == 'reinstate' then reinstate(keys) end
 if ARGV[6] == '1' then
   begin_phase(keys.gate)
 else
-  local epoch = numbers(keys.gate)
+  local epoch = phase_of(keys.gate).epoch
   redis.call('HDEL', keys.gate, 'cell:' .. ARGV[3])
   redis.call('HINCRBY', keys.gate, 'unfolded_ppm', int(-tonumber(ARGV[5])))
   redis.call('HSET', keys.gate, 'folded', ARGV[3], 'epoch', int(math.max(epoch, tonumber(ARGV[3]) + 1)))

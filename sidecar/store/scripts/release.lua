@@ -27,7 +27,7 @@ if decision.deadline <= now then
 end
 
 local paid = string.match(decision.collected, '^%d* %d* (%d+)')
-book(keys.workspace, keys.level, now, decision.ceiling, tonumber(paid or 0))
+book(keys.workspace, keys.level, now, tonumber(decision.ceiling), tonumber(paid or 0))
 redis.call('HINCRBY', keys.arms, 'released', 1)
 resolve(keys.gate, now, decision.sample, '')
 close(keys, id, 'released', record, now, shape.remember)

@@ -68,13 +68,13 @@ end
 
 local version = learn(keys, decision.arm, 'count', ARGV[5], ARGV[6], cost, latency, now, shape)
 -- A call whose cost nobody told is booked at its ceiling: money is never lost, only overestimated.
-book(keys.workspace, keys.level, now, decision.ceiling, tonumber(cost ~= '' and cost or decision.ceiling))
+book(keys.workspace, keys.level, now, tonumber(decision.ceiling), tonumber(cost ~= '' and cost or decision.ceiling))
 redis.call('HINCRBY', keys.arms, 'applied', 1)
 slide(keys.recent, 'delay_ms', math.max(0, now - decision.issued), now, shape) -- another server's clock may lag
 local folds = resolve(keys.gate, now, decision.sample, evidence)
 close(keys, id, 'rewarded', record, now, shape.remember)
 return {
-  APPLIED, decision.arm, version, int(decision.ceiling),
+  APPLIED, decision.arm, version, decision.ceiling,
   redis.call('HGET', keys.recent, 'cost_nano:' .. decision.arm),
   redis.call('HGET', keys.recent, 'latency_us:' .. decision.arm),
   folds and view(keys, now),

@@ -27,6 +27,6 @@ local now = now_ms()
 local views = {}
 for number = 1, #ARGV do
   local at = 8 * number - 6
-  views[number] = view({ arms = KEYS[at], recent = KEYS[at + 1], pending = KEYS[at + 2], gate = KEYS[at + 5] }, now)
+  views[number] = whole_view({ arms = KEYS[at], recent = KEYS[at + 1], pending = KEYS[at + 2], gate = KEYS[at + 5] }, now)
 end
 return { READ, int(now), workspace, views }

@@ -1,0 +1,190 @@
+"""One connection to one server that all calls share, made again when it is lost.
+
+    waiting --(one write in each turn of the loop)--> asked, on a `Line` --> its reply
+
+One connection is enough: Redis works through commands one after the other anyway, and writing many at once costs a
+fraction of writing each by itself. A call that ends early costs nobody else anything: what was not sent yet is not
+sent, and a reply that comes later is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections import deque
+from random import Random
+from typing import Any
+
+from sidecar.store.endpoint import Endpoint
+from sidecar.store.line import Line, Place
+from sidecar.store.refusals import Refused, Unreachable
+
+_log = logging.getLogger(__name__)
+
+_BACKOFF_S, _BACKOFF_MAX_S = 0.05, 1.0
+
+
+class Stream:
+    """Sends commands to one server. Belongs to one event loop.
+
+    Args:
+        endpoint: the server.
+        timeout_s: how long connecting may take, and how long the server may be silent while it owes a reply.
+        places_max: at most so many commands are under way at once.
+        jitter: spreads the attempts of many sidecars to connect again.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, timeout_s: float = 1.0, places_max: int = 8192, jitter: Random | None = None
+    ) -> None:
+        """Prepare; nothing is connected yet."""
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._places_max = places_max
+        self._jitter = jitter or Random()  # noqa: S311 - spreads load, keeps no secret
+        self._waiting: deque[Place] = deque()
+        self._line: Line | None = None
+        self._failure: BaseException | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._flush_planned = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def execute(self, command: bytes, until: float = math.inf) -> Any:  # noqa: ANN401 - whatever it answers
+        """Send a packed command and wait for its reply.
+
+        Args:
+            command: the bytes to send, in RESP.
+            until: when to give up, by the loop's clock; never later than `timeout_s` from now.
+
+        Raises:
+            Refused: the server answered with an error.
+            Unreachable: there is no connection, it was lost, or too many commands are under way. If it had been
+                sent, whether the command was carried out is not known.
+            TimeoutError: no reply came in time; likewise.
+        """
+        self._admit()
+        loop = asyncio.get_running_loop()
+        until = min(until, loop.time() + self._timeout_s)
+        place = Place(command, loop.create_future(), until)
+        self._waiting.append(place)
+        if self._line is None:
+            self._reconnect()
+        elif not self._flush_planned:
+            self._flush_planned = True
+            loop.call_soon(self._flush)
+        if self._alarm is None or until < self._alarm.when():
+            self._set_alarm(until)
+        reply = await place.future
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def close(self) -> None:
+        """End the connection; whoever still waits is told so."""
+        self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._connecting
+        if self._line is not None:
+            self._line.drop(Unreachable("closed"))
+        self._turn_away(Unreachable("closed"))
+
+    def _admit(self) -> None:
+        if self._closed:
+            raise Unreachable("the connection is closed")
+        if self._failure is not None:  # waiting for an attempt that may fail again would hold the caller up
+            raise Unreachable(f"the server is away: {self._failure}") from self._failure
+        if len(self._waiting) + (len(self._line.asked) if self._line else 0) >= self._places_max:
+            raise Unreachable(f"{self._places_max} commands are under way already")
+
+    # --- sending
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        line = self._line
+        if line is None or not line.writable:
+            return
+        going = [place for place in self._waiting if not place.future.done()]
+        self._waiting.clear()
+        if going:
+            line.ask(going, asyncio.get_running_loop().time())
+
+    def _turn_away(self, why: Unreachable) -> None:
+        while self._waiting:
+            future = self._waiting.popleft().future
+            if not future.done():
+                future.set_result(Unreachable(str(why)))
+
+    # --- deadlines: one alarm for all calls, at the earliest; one for each would cost as much as the call itself
+
+    def _set_alarm(self, at: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        now, soonest = asyncio.get_running_loop().time(), math.inf
+        line, self._alarm = self._line, None
+        for place in (*(line.asked if line else ()), *self._waiting):
+            if place.future.done():
+                continue
+            if place.until <= now:
+                place.future.set_result(TimeoutError("no reply in time"))
+            else:
+                soonest = min(soonest, place.until)
+        if line is not None and line.asked:
+            gone_at = line.heard_at + self._timeout_s
+            if gone_at <= now:
+                line.drop(TimeoutError(f"silent for {self._timeout_s:g} s"))
+            soonest = min(soonest, max(gone_at, now))
+        if soonest < math.inf:
+            self._set_alarm(soonest)
+
+    # --- connecting
+
+    def _reconnect(self) -> None:
+        if self._connecting is None and not self._closed:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    line = await self._endpoint.connect(lambda: Line(self._lost, self._flush))
+                    await self._greet(line)
+            except (OSError, Refused) as error:  # TimeoutError is an OSError
+                self._failure = error
+                self._turn_away(Unreachable(f"the server is away: {error}"))
+            else:
+                break
+            longest = min(_BACKOFF_MAX_S, _BACKOFF_S * 2**attempt)
+            await asyncio.sleep(longest * (0.5 + self._jitter.random() / 2))
+            attempt += 1
+        self._line, self._failure, self._connecting = line, None, None
+        self._flush()
+
+    async def _greet(self, line: Line) -> None:
+        loop = asyncio.get_running_loop()
+        places = [Place(command, loop.create_future(), math.inf) for command in self._endpoint.greeting()]
+        line.ask(places, loop.time())
+        try:
+            for place in places:
+                reply = await place.future
+                if isinstance(reply, Exception):
+                    raise reply
+        except BaseException:
+            line.drop(Unreachable("not let in"))
+            raise
+
+    def _lost(self, line: Line, why: BaseException) -> None:
+        if line is self._line:
+            self._line = None
+            _log.debug("the connection to the store was lost: %s", why)
+            self._reconnect()
