@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from google.protobuf.json_format import MessageToDict
+from msgspec import structs
 
 from sidecar.engine.flows import ReleaseOutcome, RewardOutcome, Settled
 from sidecar.engine.gating import ModeChanged
@@ -73,9 +74,40 @@ def scope_from(request: Any) -> Scope:  # noqa: ANN401 - any request that names 
 def ask_from(request: pb.RecommendRequest) -> Ask:
     """A validated request for a decision; an id is made when there is none.
 
+    Apps ask the same again and again: what is alike was validated once. The request is used up.
+
     Raises:
         InvalidInput: names the field.
     """
+    given_id = request.decision_id
+    context = numeric_context(request.context) if request.context else {}
+    request.ClearField("decision_id")
+    request.ClearField("context")
+    alike = request.SerializeToString()
+    ask = _ASKED.get(alike) or _remembered(alike, _validated(request))
+    return structs.replace(
+        ask,
+        decision_id=valid_decision_id("decision_id", given_id) if given_id else secrets.token_hex(16),
+        context=context,
+        repeatable=bool(given_id),
+    )
+
+
+_ASKED: dict[bytes, Ask] = {}
+_ASKED_BYTES_MAX = 4096
+_ASKED_MOST = 256
+
+
+def _remembered(alike: bytes, ask: Ask) -> Ask:
+    """Keep some short ones: callers must not be able to fill the memory."""
+    if len(alike) <= _ASKED_BYTES_MAX:
+        if len(_ASKED) >= _ASKED_MOST:
+            _ASKED.clear()
+        _ASKED[alike] = ask
+    return ask
+
+
+def _validated(request: pb.RecommendRequest) -> Ask:
     scope = scope_from(request)
     if len(request.candidates) > CANDIDATES_MAX:
         raise InvalidInput("candidates", len(request.candidates), f"1 to {CANDIDATES_MAX} candidates")
@@ -86,15 +118,12 @@ def ask_from(request: pb.RecommendRequest) -> Ask:
     deadline_ms = None
     if request.HasField("reward_deadline_ms"):
         deadline_ms = int(bounded("reward_deadline_ms", request.reward_deadline_ms, 1, REWARD_DEADLINE_MS_MAX))
-    given_id = request.decision_id
     return Ask(
         scope=scope,
-        decision_id=valid_decision_id("decision_id", given_id) if given_id else secrets.token_hex(16),
+        decision_id="",
         candidates=tuple(_candidate(at, one) for at, one in enumerate(request.candidates)),
-        context=numeric_context(request.context) if request.context else {},
         max_latency_us=max_latency_us,
         reward_deadline_ms=deadline_ms,
-        repeatable=bool(given_id),
     )
 
 

@@ -164,8 +164,8 @@ class Servicer(LearningServicer):
 
     async def _recommend(self, request: pb.RecommendRequest, within_s: float) -> pb.RecommendResponse:
         started = time.perf_counter()
-        ask = messages.ask_from(request)
-        decision = await self._service.recommend(ask, strict=request.strict, within_s=within_s)
+        strict, ask = request.strict, messages.ask_from(request)
+        decision = await self._service.recommend(ask, strict=strict, within_s=within_s)
         self._observe(Decided(ask.scope, decision, time.perf_counter() - started))
         return messages.decision_message(decision)
 

@@ -45,11 +45,11 @@ class Exposure:
         self._exposed = exposed
         self._baseline_affordable = False
 
-    def allow(self, index: int) -> None:
-        """One more candidate is affordable."""
-        self._first = min(self._first, self._rank.get(index, self._first))
-        self._baseline_affordable |= index == BASELINE
-        self._odds.allow(index)
+    def allow(self, indices: Sequence[int]) -> None:
+        """More candidates are affordable."""
+        self._first = min([self._first, *(self._rank[index] for index in indices if index in self._rank)])
+        self._baseline_affordable |= BASELINE in indices
+        self._odds.allow(indices)
 
     def tossed(self) -> Tossed | None:
         """The decision; None where baseline and proposal cannot both be paid for."""

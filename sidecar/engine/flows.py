@@ -56,12 +56,12 @@ def baseline(ask: Ask, mode: Mode, source: Source) -> Decision:
 
 
 def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
-    """Decide: one round trip, another when what the sidecar knew was no longer so.
+    """Decide: one round trip, another when what the sidecar knew was no longer so, or money is short.
 
     Raises:
         StoreMisbehaved: the state kept changing, or the reply is not one to this transition.
     """
-    settled = False
+    settled = complete = False
     for _ in range(_ATTEMPTS):
         if learner.mode is Mode.OFF:
             if learner.age_ms() < _CONTROL_AGE_MS_MAX:
@@ -69,11 +69,11 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
             learner.refresh((yield from view_of(learner.scope)))
             settled = True
             continue
-        issue, decisions = plan(learner, ask, settled=settled)
+        issue, decisions = plan(learner, ask, settled=settled, complete=complete)
         reply = yield issue
         match reply:
             case t.Issued():
-                learner.issued(reply, issue.freshness)
+                learner.issued(reply, issue)
                 return structs.replace(
                     decisions[reply.offer],
                     decision_id=ask.decision_id,
@@ -89,8 +89,11 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
                 )
             case t.Refused():
                 return _refused(ask.decision_id, decisions[-1])
+            case t.Short():
+                complete = True
             case t.Stale(view):
-                learner.refresh(view)
+                learner.prospects.clear()
+                learner.refresh(view, issue.wanted)
                 settled = True
             case _:
                 break

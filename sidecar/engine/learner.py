@@ -7,15 +7,18 @@ them are kept as long as they may be (`posterior_refresh_ms`), since the exact p
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from random import Random
+from typing import Any
 
 import msgspec
 
 from sidecar.clock import Clock
+from sidecar.engine.recollection import Recollection
 from sidecar.errors import InvalidSettings
 from sidecar.gate.ladder import Circumstances
 from sidecar.gate.phase import Phase
@@ -33,23 +36,12 @@ from sidecar.rewards.engine import RewardEngine
 from sidecar.rewards.pipe import Report, RewardPipe
 from sidecar.settings.domain import BudgetSettings, DomainSettings, PolicySettings
 from sidecar.settings.file import Configuration
-from sidecar.store.transitions import Applied, Freshness, Issued, Shape
-
-_CHOICES_MAX = 256
+from sidecar.store.transitions import Applied, Freshness, Issue, Issued, Shape
 
 Moved = Callable[[Scope, GateEvent], None]
 """Told of every change of stage that this sidecar made."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    """A choice, the version of the statistics it was made from, and when."""
-
-    choice: Choice
-    version: int
-    made_at: float
 
 
 class Learner:
@@ -78,7 +70,9 @@ class Learner:
         self._clock = clock
         self._given_policy = policy
         self.workspace_budget = configuration.workspace_budget(scope.tenant, scope.workspace)
-        self._choices: dict[tuple[str, ...], _Remembered] = {}
+        self.prospects: Recollection[Any] = Recollection(clock)
+        """What questions look like at present; whoever plans keeps them here."""
+        self._arms_seen_at: dict[str, float] = {}
         self.phase = Phase(DomainView().gate.terms)
         self._policy_settings: PolicySettings | None = None
         self.view = DomainView()
@@ -104,20 +98,30 @@ class Learner:
         """How old the view is, in milliseconds; infinite before the first."""
         return float("inf") if self._fetched_at is None else (self._clock.monotonic() - self._fetched_at) * 1000
 
-    def refresh(self, view: DomainView) -> None:
-        """Take a newer view. A new revision brings its settings into force."""
+    def refresh(self, view: DomainView, wanted: Sequence[str] = ()) -> None:
+        """Take a newer view. A new revision brings its settings into force.
+
+        A view that is not whole tells of the `wanted` arms; what is known of others stays.
+        """
         if view.control.revision != self.view.control.revision:
             self._configure(self.settings_under(view.control.settings_json))
             self.phase = Phase(view.gate.terms)
-        self.view = view
         self._fetched_at = self._clock.monotonic()
+        if view.whole:
+            self.view = replace(view, arms=dict(view.arms))
+            self._arms_seen_at.clear()
+        else:
+            self.view = replace(view, arms={**self.view.arms, **view.arms})
+            self._arms_seen_at.update(dict.fromkeys(wanted, self._fetched_at))
 
-    def issued(self, issued: Issued, freshness: Freshness) -> None:
+    def issued(self, issued: Issued, issue: Issue) -> None:
         """Note what an issued decision told of the state."""
         if issued.view is not None:
-            self.refresh(issued.view)
-        elif freshness != "any":
+            self.refresh(issued.view, issue.wanted)
+        elif issue.freshness != "any":
             self._fetched_at = self._clock.monotonic()
+            if not self.view.whole:
+                self._arms_seen_at.update(dict.fromkeys(issue.wanted, self._fetched_at))
 
     def applied(self, applied: Applied, report: Report) -> None:
         """Count a reward just applied, without asking the store, if no other change came between."""
@@ -163,20 +167,18 @@ class Learner:
             return self.settings
 
     def choice(self, arms: Sequence[Arm], ask: Ask) -> Choice:
-        """How the policy chooses among these arms, as of the view or a little before (`posterior_refresh_ms`)."""
-        if self.policy.contextual:
-            return self.policy.choice(self._believed(arms, ask), ask.context)
-        names = (ask.baseline, *(arm.name for arm in arms))
-        kept, now = self._choices.get(names), self._clock.monotonic()
-        if kept and (
-            kept.version == self.view.version or (now - kept.made_at) * 1000 < self.settings.posterior_refresh_ms
-        ):
-            return kept.choice
-        if len(self._choices) >= _CHOICES_MAX:
-            self._choices.clear()
-        choice = self.policy.choice(self._believed(arms, ask), ask.context)
-        self._choices[names] = _Remembered(choice, self.view.version, now)
-        return choice
+        """How the policy chooses among these arms, as of the view."""
+        return self.policy.choice(self._believed(arms, ask), ask.context)
+
+    def version_of(self, names: Sequence[str]) -> int:
+        """The version of what is known of these arms; none at all where some of them were never looked at."""
+        return self.view.version if self.view.whole or self._arms_seen_at.keys() >= set(names) else -1
+
+    def _age_of_arms_ms(self, names: Sequence[str]) -> float:
+        """How old the oldest of these statistics is, in a domain of which only some are known."""
+        seen = self._arms_seen_at
+        oldest = min([seen.get(name, -math.inf) for name in names])
+        return (self._clock.monotonic() - oldest) * 1000
 
     def _believed(self, arms: Sequence[Arm], ask: Ask) -> Sequence[Arm]:
         """The statistics with the conservative prior; as they are for a plain bandit."""
@@ -185,9 +187,9 @@ class Learner:
         baseline = self.view.arm(ask.baseline)
         return [with_prior(arm, baseline, self.settings.gate) for arm in arms]
 
-    def freshness(self) -> Freshness:
-        """Whether a decision on the present view may be made, and whether to fetch a newer one along with it."""
-        age = self.age_ms()
+    def freshness(self, names: Sequence[str]) -> Freshness:
+        """Whether a decision among these arms may be made on the present view, or a newer one is to come along."""
+        age = self.age_ms() if self.view.whole else self._age_of_arms_ms(names)
         if age > self.settings.posterior_age_ms_max or self.settings.posterior_refresh_ms == 0:
             return "exact"
         return "refresh" if age >= self.settings.posterior_refresh_ms else "any"
@@ -208,7 +210,7 @@ class Learner:
         self.shape = Shape(
             settings.averages.ewma_length, settings.averages.recent_length, round(settings.reward.remember_s * 1000)
         )
-        self._choices.clear()
+        self.prospects.clear()
 
 
 def _subject(settings: DomainSettings) -> str:

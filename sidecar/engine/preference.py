@@ -15,19 +15,22 @@ from sidecar.policies.choice import Choice, Tally
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Candidates by index, and the choice among them (by their place in `indices`)."""
+    """Candidates by index, and the choice among them (by their place in `indices`); `certain` if they are in order."""
 
     indices: tuple[int, ...]
     choice: Choice
+    certain: bool = False
 
 
 def fixed(indices: Sequence[int]) -> Tier:
     """A tier without chance: the first allowed of `indices`."""
-    return Tier(tuple(indices), Choice(scores=tuple(-float(place) for place in range(len(indices)))))
+    return Tier(tuple(indices), Choice(scores=tuple(-float(place) for place in range(len(indices)))), certain=True)
 
 
-def ranked(tier: Tier, rng: Random) -> list[int]:
+def ranked(tier: Tier, rng: Random) -> Sequence[int]:
     """Draw an order of one tier's candidates."""
+    if tier.certain:
+        return tier.indices
     return [tier.indices[place] for place in tier.choice.rank(rng)]
 
 
@@ -42,11 +45,10 @@ class Odds:
         """Start with nothing allowed."""
         self._tallies = [(Tally(tier.choice), {i: place for place, i in enumerate(tier.indices)}) for tier in tiers]
 
-    def allow(self, index: int) -> None:
-        """Allow one more candidate, once."""
+    def allow(self, indices: Sequence[int]) -> None:
+        """Allow more candidates, each once."""
         for tally, places in self._tallies:
-            if index in places:
-                tally.allow(places[index])
+            tally.allow([places[index] for index in indices if index in places])
 
     def of(self, index: int) -> float:
         """The probability that the allowed candidate `index` is the first allowed one."""

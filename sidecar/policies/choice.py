@@ -69,6 +69,8 @@ class Choice:
 
     def rank(self, rng: random.Random) -> list[int]:
         """Draw an order, best first. Shape (K,)."""
+        if self.weights and not self.explore and min(self.weights) > 0:
+            return _luce_order(range(len(self.weights)), self.weights, rng)
         indices = list(range(len(self.scores)))
         rng.shuffle(indices)
         if self.explore and rng.random() < self.explore:
@@ -94,8 +96,7 @@ class Tally:
         choice: the distribution.
 
     >>> tally = Tally(Choice(scores=(0.2, 0.9, 0.5), explore=0.1))
-    >>> tally.allow(0), tally.allow(2)
-    (None, None)
+    >>> tally.allow([0, 2])
     >>> round(tally.probability(2), 3)
     0.95
     """
@@ -108,14 +109,18 @@ class Tally:
         self._ties = 0
         self.count = 0
 
-    def allow(self, i: int) -> None:
-        """Allow one more candidate, once."""
-        self.count += 1
-        self._weight += self._choice.weights[i] if self._choice.weights else 0.0
-        score = self._choice.scores[i]
-        if score > self._best:
-            self._best, self._ties = score, 0
-        self._ties += score == self._best
+    def allow(self, more: Sequence[int]) -> None:
+        """Allow more candidates, each once."""
+        if not more:
+            return
+        self.count += len(more)
+        if self._choice.weights:
+            self._weight += sum([self._choice.weights[i] for i in more])
+        scores = [self._choice.scores[i] for i in more]
+        best = max(scores)
+        if best > self._best:
+            self._best, self._ties = best, 0
+        self._ties += scores.count(self._best)
 
     def probability(self, i: int) -> float:
         """The probability that the allowed candidate `i` is the first allowed one."""
@@ -127,5 +132,6 @@ class Tally:
 
 def _luce_order(indices: Sequence[int], weights: Sequence[float], rng: random.Random) -> list[int]:
     # A race of exponential clocks: whose rate is w rings first with probability w / sum(w), at every stage.
-    ringing = {i: rng.expovariate(weights[i]) for i in indices}
-    return sorted(indices, key=ringing.__getitem__)
+    random, log = rng.random, math.log
+    ringing = {i: -log(1.0 - random()) / weights[i] for i in indices}
+    return sorted(ringing, key=ringing.__getitem__)

@@ -46,7 +46,7 @@ class GaussianThompsonSampling(Policy):
     >>> [round(p, 4) for p in choice.probabilities]
     [0.2647, 0.7353]
     >>> [choice.rank(policy.rng)[0] for _ in range(8)]
-    [1, 1, 0, 1, 1, 0, 0, 1]
+    [1, 1, 1, 1, 1, 0, 0, 1]
 
     Reference: Honda and Takemura, Optimality of Thompson Sampling for Gaussian Bandits Depends on Priors,
     AISTATS 2014; the conjugate update in Gelman et al., Bayesian Data Analysis, 3rd edition, section 3.3.

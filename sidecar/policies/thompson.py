@@ -47,7 +47,7 @@ class ThompsonSamplingBandit(Policy):
     >>> [round(p, 4) for p in choice.probabilities]
     [0.0584, 0.6176, 0.324]
     >>> [choice.rank(policy.rng)[0] for _ in range(8)]
-    [1, 2, 2, 1, 2, 1, 2, 1]
+    [1, 1, 1, 1, 1, 1, 1, 2]
 
     Reference: Thompson, On the Likelihood that One Unknown Probability Exceeds Another in View of the
     Evidence of Two Samples, Biometrika 25 (1933), 285-294; Chapelle and Li, An Empirical Evaluation of

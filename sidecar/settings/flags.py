@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from sidecar.errors import InvalidSettings
 
@@ -16,6 +17,7 @@ _SUFFIXES = {"route": "ROUTING"}
 GLOBAL_FLAG = "ENABLE_RL_GLOBAL"
 
 
+@lru_cache(maxsize=4096)
 def flag_name(domain: str) -> str:
     """The variable that switches a domain: `ENABLE_RL_ROUTING` for `route`, else its name in capitals.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 from sidecar.features.averages import upper_estimate
 from sidecar.model.arm import Arm
@@ -65,6 +65,7 @@ def affordable_cases(
     limited: bool,
     refuse: bool,
     paced: bool = False,
+    most: int | None = None,
 ) -> list[Affordable]:
     """Every case of what is affordable, cheapest first; without `refuse` the first one needs no money.
 
@@ -76,9 +77,30 @@ def affordable_cases(
         refuse: what to do when nothing is affordable: refuse, or execute the cheapest.
         paced: whether any budget level releases its limit gradually. Then the cheapest is still paid from
             the rest of the limit before it counts as overrun.
+        most: if there are more cases than that, only so many of the dearest; the cheapest of these then has as `added`
+            whatever is affordable in it.
     """
     if not limited:
         return [Affordable(None, order[0], tuple(order), ceilings[order[0]], ())]
+    by_ceiling = sorted(range(len(ceilings)), key=ceilings.__getitem__)
+    steps = [(threshold, tuple(group)) for threshold, group in groupby(by_ceiling, key=ceilings.__getitem__)]
+    cases = []
+    if most is not None and len(steps) > most:
+        cheaper = tuple(chain.from_iterable(group for _, group in steps[: 1 - most]))
+        steps = [(steps[-most][0], cheaper), *steps[1 - most :]]
+    else:
+        cases = _without_money(ceilings, names, refuse=refuse, paced=paced)
+    rank = {index: at for at, index in enumerate(order)}
+    first = len(order)
+    for threshold, added in steps:
+        first = min(first, *(rank[index] for index in added))
+        stepped = stepped_over(order[:first], names)
+        cases.append(Affordable(threshold, order[first], added, ceilings[order[first]], stepped))
+    return cases
+
+
+def _without_money(ceilings: Sequence[int], names: Sequence[str], *, refuse: bool, paced: bool) -> list[Affordable]:
+    """The cases in which no candidate is affordable."""
     cases = []
     cheapest = min(range(len(ceilings)), key=ceilings.__getitem__)
     anyway = ShieldAction(Shield.BUDGET, ShieldEffect.CHEAPEST_ANYWAY, names[cheapest])
@@ -89,14 +111,6 @@ def affordable_cases(
         # A pace spreads decisions, it does not end them: one that is refused would release nothing for the next.
         least = ceilings[cheapest]
         cases.append(Affordable(least, cheapest, (), least, (anyway,), unpaced=True))
-    rank = {index: at for at, index in enumerate(order)}
-    first = len(order)
-    by_ceiling = sorted(range(len(ceilings)), key=ceilings.__getitem__)
-    for threshold, group in groupby(by_ceiling, key=ceilings.__getitem__):
-        added = tuple(group)
-        first = min(first, *(rank[index] for index in added))
-        stepped = stepped_over(order[:first], names)
-        cases.append(Affordable(threshold, order[first], added, ceilings[order[first]], stepped))
     return cases
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from sidecar.model.decision import Decision
 from sidecar.model.gate import GateEvent
 from sidecar.model.names import Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """A Recommend was answered after `seconds`."""
 
     scope: Scope
@@ -19,8 +20,7 @@ class Decided:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(Struct, frozen=True):
     """A Reward was answered with `outcome` after `seconds`; `reward` when it counted."""
 
     scope: Scope

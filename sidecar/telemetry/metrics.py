@@ -6,6 +6,7 @@ Domains are a label only as far as they are configured: a caller must not be abl
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
@@ -54,6 +55,10 @@ class Metrics:
             "learning_reward_seconds", "Time to answer Reward", buckets=_BUCKETS, registry=self.registry
         )
         self.in_flight = Gauge("learning_in_flight", "Calls being answered", registry=self.registry)
+        self.native_calls = Gauge(
+            "learning_native_calls", "Calls that the native transport holds", registry=self.registry
+        )
+        self._decisions, self._rewards = cache(self.decisions.labels), cache(self.rewards.labels)
         self.store_up = Gauge("learning_store_up", "Whether the store answered last time", registry=self.registry)
 
     def observe(self, event: Event) -> None:
@@ -62,12 +67,12 @@ class Metrics:
         match event:
             case Decided(_, decision, seconds):
                 self.recommend_seconds.observe(seconds)
-                self.decisions.labels(domain, decision.mode, decision.source).inc()
+                self._decisions(domain, decision.mode, decision.source).inc()
                 for action in decision.shields:
                     self.shield_actions.labels(domain, action.shield, action.effect).inc()
             case Reported(_, _, outcome, _, seconds):
                 self.reward_seconds.observe(seconds)
-                self.rewards.labels(domain, outcome).inc()
+                self._rewards(domain, outcome).inc()
             case Administered(_, what, _):
                 self.administered.labels(domain, what).inc()
             case GateMoved(_, moved):
