@@ -12,6 +12,7 @@ from msgspec import structs
 
 from sidecar.engine.flows import ReleaseOutcome, RewardOutcome, Settled
 from sidecar.engine.gating import ModeChanged
+from sidecar.engine.service import Told
 from sidecar.engine.workspace import DomainRestore, RestoreAction
 from sidecar.errors import InvalidInput
 from sidecar.features.context import numeric_context
@@ -124,6 +125,7 @@ def _validated(request: pb.RecommendRequest) -> Ask:
         candidates=tuple(_candidate(at, one) for at, one in enumerate(request.candidates)),
         max_latency_us=max_latency_us,
         reward_deadline_ms=deadline_ms,
+        strict=request.strict,
     )
 
 
@@ -133,6 +135,20 @@ def _candidate(at: int, one: pb.Candidate) -> Candidate:
         return Candidate(arm)
     ceiling = bounded(f"candidates[{at}].cost_ceiling_usd", one.cost_ceiling_usd, 0.0, COST_USD_MAX)
     return Candidate(arm, nano_usd_ceiling(ceiling))
+
+
+def report_from(request: pb.RewardRequest) -> Told:
+    """A validated report.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    return Told(
+        scope_from(request),
+        valid_decision_id("decision_id", request.decision_id),
+        signals_from(request.signals),
+        final=not request.more_to_come,
+    )
 
 
 def signals_from(signals: pb.Signals) -> Signals:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import grpc
 
 from sidecar import __version__
 from sidecar.api import messages, status_messages
-from sidecar.api.statuses import status_of
+from sidecar.api.batches import results
+from sidecar.engine.flows import Settled
 from sidecar.engine.gating import ModeChange
-from sidecar.engine.service import LearningService
+from sidecar.engine.service import LearningService, Told
 from sidecar.engine.snapshot import to_json
 from sidecar.engine.workspace import RestoreOptions
-from sidecar.errors import InvalidInput, SidecarError, StoreUnavailable
+from sidecar.errors import SidecarError, StoreUnavailable
+from sidecar.model.decision import Ask, Decision
 from sidecar.model.names import Scope, valid_decision_id
 from sidecar.model.view import Account, DomainView, WorkspaceView
 from sidecar.settings.file import Configuration
@@ -24,13 +25,9 @@ from sidecar.telemetry.events import Administered, Decided, Observer, Reported
 from sidecar.v1 import learning_pb2 as pb
 from sidecar.v1.learning_pb2_grpc import LearningServicer
 
-BATCH_MAX = 256
 _DEADLINE_SHARE = 0.8  # of the time that the caller gave, the rest is for the way back
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Q = TypeVar("Q")
-A = TypeVar("A")
-R = TypeVar("R")
 
 
 class Servicer(LearningServicer):
@@ -60,19 +57,30 @@ class Servicer(LearningServicer):
 
     async def Recommend(self, request: pb.RecommendRequest, context: Context) -> pb.RecommendResponse:  # noqa: N802
         """Choose one of the candidates."""
-        return await self._recommend(request, self._within_s(context))
+        started = time.perf_counter()
+        ask = messages.ask_from(request)
+        return self._decided(ask, await self._service.recommend(ask, self._within_s(context)), started)
 
     async def RecommendBatch(  # noqa: N802
         self, request: pb.RecommendBatchRequest, context: Context
     ) -> pb.RecommendBatchResponse:
         """Choose for several requests at once."""
-        within_s = self._within_s(context)
-        answers = await _each(request.requests, lambda one: self._recommend(one, within_s))
-        return pb.RecommendBatchResponse(results=[_result(pb.RecommendResult, answer) for answer in answers])
+        started = time.perf_counter()
+
+        async def decide(asks: list[Ask]) -> list[Decision | SidecarError]:
+            return await self._service.recommend_all(asks, self._within_s(context))
+
+        def answer(ask: Ask, decision: Decision) -> pb.RecommendResponse:
+            return self._decided(ask, decision, started)
+
+        made = await results(request.requests, pb.RecommendResult, messages.ask_from, decide, answer)
+        return pb.RecommendBatchResponse(results=made)
 
     async def Reward(self, request: pb.RewardRequest, context: Context) -> pb.RewardResponse:  # noqa: N802, ARG002
         """Report what happened."""
-        return await self._reward(request)
+        started = time.perf_counter()
+        told = messages.report_from(request)
+        return self._settled(told, await self._service.reward(told), started)
 
     async def RewardBatch(  # noqa: N802
         self,
@@ -80,8 +88,13 @@ class Servicer(LearningServicer):
         context: Context,  # noqa: ARG002
     ) -> pb.RewardBatchResponse:
         """Report several at once."""
-        answers = await _each(request.requests, self._reward)
-        return pb.RewardBatchResponse(results=[_result(pb.RewardResult, answer) for answer in answers])
+        started = time.perf_counter()
+
+        def answer(told: Told, settled: Settled) -> pb.RewardResponse:
+            return self._settled(told, settled, started)
+
+        made = await results(request.requests, pb.RewardResult, messages.report_from, self._service.reward_all, answer)
+        return pb.RewardBatchResponse(results=made)
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:  # noqa: N802, ARG002
         """Declare that the act never took place."""
@@ -162,21 +175,14 @@ class Servicer(LearningServicer):
             sidecar_version=__version__,
         )
 
-    async def _recommend(self, request: pb.RecommendRequest, within_s: float) -> pb.RecommendResponse:
-        started = time.perf_counter()
-        strict, ask = request.strict, messages.ask_from(request)
-        decision = await self._service.recommend(ask, strict=strict, within_s=within_s)
+    def _decided(self, ask: Ask, decision: Decision, started: float) -> pb.RecommendResponse:
         self._observe(Decided(ask.scope, decision, time.perf_counter() - started))
         return messages.decision_message(decision)
 
-    async def _reward(self, request: pb.RewardRequest) -> pb.RewardResponse:
-        started = time.perf_counter()
-        scope = messages.scope_from(request)
-        decision_id = valid_decision_id("decision_id", request.decision_id)
-        signals = messages.signals_from(request.signals)
-        settled = await self._service.reward(scope, decision_id, signals, final=not request.more_to_come)
+    def _settled(self, told: Told, settled: Settled, started: float) -> pb.RewardResponse:
         reward = settled.result.reward if settled.result else None
-        self._observe(Reported(scope, decision_id, settled.outcome, reward, time.perf_counter() - started))
+        took = time.perf_counter() - started
+        self._observe(Reported(told.scope, told.decision_id, settled.outcome, reward, took))
         return messages.settled_message(settled)
 
     def _domain_status(self, scope: Scope, view: WorkspaceView) -> pb.DomainStatus:
@@ -191,27 +197,3 @@ class Servicer(LearningServicer):
     def _observe(self, event: Decided | Reported | Administered) -> None:
         for observer in self._observers:
             observer(event)
-
-
-async def _each(requests: Sequence[Q], answer: Callable[[Q], Awaitable[A]]) -> list[A | SidecarError]:
-    if not 1 <= len(requests) <= BATCH_MAX:
-        raise InvalidInput("requests", len(requests), f"1 to {BATCH_MAX} requests")
-
-    async def guarded(one: Q) -> A | SidecarError:
-        try:
-            return await answer(one)
-        except SidecarError as error:
-            return error
-
-    return await asyncio.gather(*(guarded(one) for one in requests))
-
-
-def _result(kind: Callable[..., R], answer: object) -> R:
-    """One item of a batch: the answer, or why there is none."""
-    return kind(error=_item_error(answer)) if isinstance(answer, SidecarError) else kind(response=answer)
-
-
-def _item_error(error: SidecarError) -> pb.ItemError:
-    field = error.field if isinstance(error, InvalidInput) else ""
-    code: int = status_of(error).value[0]
-    return pb.ItemError(code=code, reason=error.reason, message=str(error), field=field)

@@ -77,6 +77,7 @@ class Learner:
         self._policy_settings: PolicySettings | None = None
         self.view = DomainView()
         self._fetched_at: float | None = None
+        self._refresh_asked_at = -math.inf
         self._configure(configuration.domain(scope.domain))
 
     @property
@@ -190,9 +191,15 @@ class Learner:
     def freshness(self, names: Sequence[str]) -> Freshness:
         """Whether a decision among these arms may be made on the present view, or a newer one is to come along."""
         age = self.age_ms() if self.view.whole else self._age_of_arms_ms(names)
-        if age > self.settings.posterior_age_ms_max or self.settings.posterior_refresh_ms == 0:
+        refresh_ms = self.settings.posterior_refresh_ms
+        if age > self.settings.posterior_age_ms_max or refresh_ms == 0:
             return "exact"
-        return "refresh" if age >= self.settings.posterior_refresh_ms else "any"
+        # One of the calls that are under way brings what is newer; if all did, it would be sent and read many times.
+        now = self._clock.monotonic()
+        if age < refresh_ms or (now - self._refresh_asked_at) * 1000 < refresh_ms:
+            return "any"
+        self._refresh_asked_at = now
+        return "refresh"
 
     @property
     def budgets(self) -> tuple[BudgetSettings, BudgetSettings]:

@@ -6,19 +6,19 @@ import asyncio
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from sidecar.clock import Clock
 from sidecar.engine import flows, gating, workspace
-from sidecar.engine.flow import Flow, run_async
+from sidecar.engine.flow import Flow, run_all, run_async
 from sidecar.engine.gating import ModeChange, ModeChanged
 from sidecar.engine.learner import Learner, Moved
 from sidecar.engine.snapshot import Snapshot, from_json
-from sidecar.errors import InvalidInput, StoreError, UnknownDomain
+from sidecar.errors import InvalidInput, SidecarError, StoreError, UnknownDomain
 from sidecar.model.decision import Ask, Decision, Source
 from sidecar.model.mode import WIRED_DOMAINS, Mode
 from sidecar.model.names import Scope
@@ -35,6 +35,15 @@ _log = logging.getLogger(__name__)
 LEARNERS_MAX = 20_000
 _SWEEP_IDLE_S = 7200.0
 _REASON_LENGTH_MAX = 500
+
+
+class Told(NamedTuple):
+    """A report of what happened after a decision; more will follow unless it is `final`."""
+
+    scope: Scope
+    decision_id: str
+    signals: Signals
+    final: bool = True
 
 
 class LearningService:
@@ -68,40 +77,45 @@ class LearningService:
 
     # --- decisions
 
-    async def recommend(self, ask: Ask, *, strict: bool = False, within_s: float | None = None) -> Decision:
+    async def recommend(self, ask: Ask, within_s: float | None = None) -> Decision:
         """Decide; while the store is away, or does not answer in time, the baseline.
 
         Args:
             ask: the request.
-            strict: raise instead.
             within_s: how long the caller can wait, in seconds.
 
         Raises:
-            StoreUnavailable: the store is away and `strict` is set.
+            StoreUnavailable: the store is away and the request is strict.
         """
-        if not self._flags.learning(ask.scope.domain):
-            return flows.baseline(ask, Mode.OFF, Source.BASELINE)
-        learner = self.learner(ask.scope)
-        until = math.inf if within_s is None else asyncio.get_running_loop().time() + within_s
         try:
-            return await run_async(flows.recommend(learner, ask), self._store, until)
+            return await run_async(self._deciding(ask), self._store, _moment(within_s))
         except StoreError as error:
-            self._forsake(learner, ask)
-            if strict:
+            degraded = self._degraded(ask, error)
+            if ask.strict:
                 raise
-            _log.debug("degraded: %s", error)
-            return flows.baseline(ask, learner.mode, Source.DEGRADED)
+            return degraded
 
-    async def reward(self, scope: Scope, decision_id: str, signals: Signals, *, final: bool) -> flows.Settled:
+    async def recommend_all(self, asks: Sequence[Ask], within_s: float | None = None) -> list[Decision | SidecarError]:
+        """Decide for several requests together; each as `recommend` does, with its error in place of raising it."""
+        outcomes = await run_all(map(self._deciding, asks), self._store, _moment(within_s))
+        for at, (ask, outcome) in enumerate(zip(asks, outcomes, strict=True)):
+            if isinstance(outcome, StoreError):
+                degraded = self._degraded(ask, outcome)
+                outcomes[at] = outcome if ask.strict else degraded
+        return outcomes
+
+    async def reward(self, told: Told) -> flows.Settled:
         """Report what happened.
 
         Raises:
             InvalidInput: a signal is not allowed, or there is none that makes a reward.
             StoreUnavailable: whether it was counted is not known; safe to repeat.
         """
-        if not self._flags.learning(scope.domain):
-            return flows.Settled(flows.RewardOutcome.UNKNOWN)
-        return await self._run(flows.reward(self.learner(scope), decision_id, signals, final=final))
+        return await self._run(self._rewarding(told))
+
+    async def reward_all(self, told: Iterable[Told]) -> list[flows.Settled | SidecarError]:
+        """Report several together; each as `reward` does, with its error in place of raising it."""
+        return await run_all(map(self._rewarding, told), self._store)
 
     async def release(self, scope: Scope, decision_id: str) -> flows.ReleaseOutcome:
         """Close a decision that was not acted on.
@@ -227,6 +241,24 @@ class LearningService:
             await asyncio.wait(self._tasks, timeout=1.0)
         await self._store.close()
 
+    def _deciding(self, ask: Ask) -> Flow[Decision]:
+        if not self._flags.learning(ask.scope.domain):
+            return flows.baseline(ask, Mode.OFF, Source.BASELINE)
+        return (yield from flows.recommend(self.learner(ask.scope), ask))
+
+    def _rewarding(self, told: Told) -> Flow[flows.Settled]:
+        if not self._flags.learning(told.scope.domain):
+            return flows.Settled(flows.RewardOutcome.UNKNOWN)
+        learner = self.learner(told.scope)
+        return (yield from flows.reward(learner, told.decision_id, told.signals, final=told.final))
+
+    def _degraded(self, ask: Ask, error: StoreError) -> Decision:
+        """The baseline. The decision may have been recorded although its answer never came: give its money back."""
+        _log.debug("degraded: %s", error)
+        learner = self.learner(ask.scope)
+        self._forsake(learner, ask)
+        return flows.baseline(ask, learner.mode, Source.DEGRADED)
+
     async def _run(self, flow: Flow[T]) -> T:
         return await run_async(flow, self._store)
 
@@ -246,7 +278,6 @@ class LearningService:
             raise UnknownDomain(scope.domain)
 
     def _forsake(self, learner: Learner, ask: Ask) -> None:
-        """The decision may have been recorded although its answer never came: give its money back if so."""
         task = asyncio.create_task(self._release_quietly(learner, ask.decision_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -256,6 +287,11 @@ class LearningService:
             await self._run(flows.release(learner, decision_id))
         except StoreError:
             _log.debug("decision %s could not be released; if it was recorded, it expires", decision_id)
+
+
+def _moment(within_s: float | None) -> float:
+    """When to give up, by the loop's clock."""
+    return math.inf if within_s is None else asyncio.get_running_loop().time() + within_s
 
 
 def configured_domains(configuration: Configuration) -> frozenset[str]:

@@ -26,7 +26,7 @@ from sidecar.store import transitions as t
 from sidecar.store.fields import fields_of
 
 _RESTORE_ATTEMPTS = 5
-_SWEEP_MOST = 500
+_SWEEP_MOST = 32  # so that no script takes longer than a millisecond
 
 LearnerOf = Callable[[str], Learner]
 Learning = Callable[[str], bool]

@@ -64,6 +64,7 @@ class Ask(Struct, frozen=True):
     """A validated request for one decision; the first candidate is the baseline.
 
     An id that is not `repeatable` was made for this very request, so nothing can be known of it yet.
+    Who is `strict` wants an error, not the baseline, while the store is away.
 
     Raises:
         InvalidInput: no candidates, too many, or one arm twice.
@@ -76,6 +77,7 @@ class Ask(Struct, frozen=True):
     max_latency_us: int | None = None
     reward_deadline_ms: int | None = None
     repeatable: bool = True
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Check what concerns the candidates as a whole."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -20,10 +20,20 @@ from sidecar.errors import StoreUnavailable
 from sidecar.store.endpoint import Endpoint
 from sidecar.store.lua import script
 from sidecar.store.packing import load, with_source
-from sidecar.store.refusals import Kind, Refused
+from sidecar.store.refusals import Kind, Refused, Unreachable
 from sidecar.store.routing import OneServer, Routing
-from sidecar.store.stream import Stream
+from sidecar.store.stream import Stream, reply_of
 from sidecar.store.wire import Call
+
+
+class Begun(NamedTuple):
+    """A hot script that was sent, and what it takes to send it again."""
+
+    reply: asyncio.Future[Any]
+    stream: Stream
+    command: bytes
+    name: str
+    until: float
 
 
 class Connection:
@@ -54,8 +64,8 @@ class Connection:
         )
         self._redis: Any = Redis(connection_pool=pool)  # its stubs mix the synchronous and the asynchronous client
 
-    async def send(self, command: bytes, name: str, key: str, until: float = math.inf) -> Any:  # noqa: ANN401
-        """Run a hot script and return its raw answer.
+    def begin(self, command: bytes, name: str, key: str, until: float = math.inf) -> Begun:
+        """Send a hot script; what is begun in one turn of the loop is sent together.
 
         Args:
             command: the call as it is sent.
@@ -64,15 +74,33 @@ class Connection:
             until: when to give up, by the loop's clock.
 
         Raises:
-            StoreUnavailable: the server could not be asked, did not answer in time, or refused.
+            StoreUnavailable: the server could not be asked.
         """
         stream = self._routing.stream_of(key)
         try:
-            try:
-                return await stream.execute(command, until)
-            except Refused as error:
-                if error.kind is not Kind.NOSCRIPT:
-                    raise
+            return Begun(stream.begin(command, until), stream, command, name, until)
+        except Unreachable as error:
+            raise StoreUnavailable(name) from error
+
+    async def answer(self, begun: Begun) -> Any:  # noqa: ANN401 - whatever the script answers
+        """Wait for the raw answer.
+
+        Raises:
+            StoreUnavailable: the server did not answer in time, or refused.
+        """
+        try:
+            return await reply_of(begun.reply)
+        except Refused as error:
+            if error.kind is not Kind.NOSCRIPT:
+                raise StoreUnavailable(begun.name) from error
+        except OSError as error:  # what is lost and what is late are both OSErrors
+            raise StoreUnavailable(begun.name) from error
+        return await self._answer_of_stranger(begun)
+
+    async def _answer_of_stranger(self, begun: Begun) -> Any:  # noqa: ANN401 - whatever the script answers
+        """Send it again to a server that did not know the script."""
+        stream, command, name, until = begun.stream, begun.command, begun.name, begun.until
+        try:
             await self._load(stream, name)
             try:
                 return await stream.execute(command, until)
@@ -81,11 +109,11 @@ class Connection:
                     raise
             # Forgotten again, or another server answered: bring the source along.
             return await stream.execute(with_source(command, name), until)
-        except (Refused, OSError) as error:  # what is lost and what is late are both OSErrors
+        except (Refused, OSError) as error:
             raise StoreUnavailable(name) from error
 
     async def run(self, call: Call, until: float = math.inf) -> Any:  # noqa: ANN401 - whatever the script answers
-        """Run any other script and return its raw answer; `until` as for `send`.
+        """Run any other script and return its raw answer; `until` as for `begin`.
 
         Raises:
             StoreUnavailable: the server could not be asked, did not answer in time, or refused.

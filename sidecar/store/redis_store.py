@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from sidecar.errors import StoreMisbehaved
+from sidecar.errors import StoreError, StoreMisbehaved
 from sidecar.model.names import Scope
 from sidecar.model.view import WorkspaceView
 from sidecar.store import transitions as t
-from sidecar.store.connection import Connection
+from sidecar.store.connection import Begun, Connection
 from sidecar.store.fields import domains_from
 from sidecar.store.keys import domain_keys, workspace_key
 from sidecar.store.packing import HOT_SCRIPTS, Hot, packed, scope_of
 from sidecar.store.wire import call_for, changed_domains, read_call, reply_from, workspace_from
 
 _READ_ATTEMPTS = 5
+_TOGETHER_MOST = 64
 
 
 class RedisStore:
@@ -39,13 +41,48 @@ class RedisStore:
             StoreMisbehaved: the answer is not one that this version knows.
         """
         if isinstance(transition, Hot):
-            name, scope = HOT_SCRIPTS[type(transition)], scope_of(transition)
-            command, key = packed(self._prefix, transition), domain_keys(self._prefix, scope)[0]
-            return reply_from(name, await self._connection.send(command, name, key, until))
+            return await self._finish(self._begin(transition, until))
         if isinstance(transition, t.Read):
             return await self._read(transition, until)
         call = call_for(self._prefix, transition)
         return reply_from(call.script, await self._connection.run(call, until))
+
+    async def apply_all(self, transitions: Sequence[t.Transition], until: float) -> list[t.Reply | StoreError]:
+        """Apply several, each atomically: the hot ones in one round trip, in parts so that nobody waits for all of it.
+
+        Returns the replies, or why there is none, in order.
+        """
+        outcomes: list[t.Reply | StoreError] = []
+        for first in range(0, len(transitions), _TOGETHER_MOST):
+            part = transitions[first : first + _TOGETHER_MOST]
+            begun = [self._begun_or_not(one, until) for one in part]
+            outcomes += [await self._outcome(*both, until) for both in zip(part, begun, strict=True)]
+        return outcomes
+
+    def _begun_or_not(self, transition: t.Transition, until: float) -> Begun | StoreError | None:
+        try:
+            return self._begin(transition, until) if isinstance(transition, Hot) else None
+        except StoreError as error:
+            return error
+
+    async def _outcome(
+        self, transition: t.Transition, begun: Begun | StoreError | None, until: float
+    ) -> t.Reply | StoreError:
+        if isinstance(begun, StoreError):
+            return begun
+        try:
+            return await (self._finish(begun) if begun else self.apply(transition, until))
+        except StoreError as error:
+            return error
+
+    def _begin(self, transition: Hot, until: float) -> Begun:
+        name, scope = HOT_SCRIPTS[type(transition)], scope_of(transition)
+        return self._connection.begin(
+            packed(self._prefix, transition), name, domain_keys(self._prefix, scope)[0], until
+        )
+
+    async def _finish(self, begun: Begun) -> t.Reply:
+        return reply_from(begun.name, await self._connection.answer(begun))
 
     async def domains(self, tenant: str, workspace: str) -> list[str]:
         """The names of a workspace's domains."""

@@ -53,17 +53,21 @@ class Stream:
         self._closed = False
 
     async def execute(self, command: bytes, until: float = math.inf) -> Any:  # noqa: ANN401 - whatever it answers
-        """Send a packed command and wait for its reply.
+        """Send a packed command and wait for its reply; see `begin` and `reply_of`."""
+        return await reply_of(self.begin(command, until))
+
+    def begin(self, command: bytes, until: float = math.inf) -> asyncio.Future[Any]:
+        """Send a packed command. What was begun in one turn of the loop is sent together.
 
         Args:
             command: the bytes to send, in RESP.
             until: when to give up, by the loop's clock; never later than `timeout_s` from now.
 
+        Returns:
+            What `reply_of` waits for.
+
         Raises:
-            Refused: the server answered with an error.
-            Unreachable: there is no connection, it was lost, or too many commands are under way. If it had been
-                sent, whether the command was carried out is not known.
-            TimeoutError: no reply came in time; likewise.
+            Unreachable: there is no connection, or too many commands are under way.
         """
         self._admit()
         loop = asyncio.get_running_loop()
@@ -77,10 +81,7 @@ class Stream:
             loop.call_soon(self._flush)
         if self._alarm is None or until < self._alarm.when():
             self._set_alarm(until)
-        reply = await place.future
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        return place.future
 
     async def close(self) -> None:
         """End the connection; whoever still waits is told so."""
@@ -188,3 +189,17 @@ class Stream:
             self._line = None
             _log.debug("the connection to the store was lost: %s", why)
             self._reconnect()
+
+
+async def reply_of(begun: asyncio.Future[Any]) -> Any:  # noqa: ANN401 - whatever the server answers
+    """Wait for the reply to a command.
+
+    Raises:
+        Refused: the server answered with an error.
+        Unreachable: the connection was lost; if the command had been sent, whether it was carried out is not known.
+        TimeoutError: no reply came in time; likewise.
+    """
+    reply = await begun
+    if isinstance(reply, Exception):
+        raise reply
+    return reply

@@ -13,7 +13,7 @@ import pytest
 from sidecar.clock import SystemClock
 from sidecar.engine.flows import ReleaseOutcome, Settled
 from sidecar.engine.gating import ModeChange, ModeChanged
-from sidecar.engine.service import LearningService
+from sidecar.engine.service import LearningService, Told
 from sidecar.engine.snapshot import to_json
 from sidecar.engine.workspace import DomainRestore, RestoreOptions
 from sidecar.model.decision import Ask, Candidate, Decision
@@ -46,15 +46,15 @@ class Sidecar:
 
     async def recommend(self, *arms: str | Candidate, decision_id: str = "", **more: Any) -> Decision:
         """Ask for a decision among arms."""
-        strict = {key: more.pop(key) for key in ("strict", "within_s") if key in more}
+        within_s = more.pop("within_s", None)
         candidates = tuple(Candidate(arm) if isinstance(arm, str) else arm for arm in arms or ("a", "b"))
         ask = Ask(self.scope, decision_id or secrets.token_hex(8), candidates, **more)
-        return await self.service.recommend(ask, **strict)
+        return await self.service.recommend(ask, within_s)
 
     async def reward(self, decision: Decision | str, *, final: bool = True, **signals: float) -> Settled:
         """Report signals."""
         decision_id = decision if isinstance(decision, str) else decision.decision_id
-        return await self.service.reward(self.scope, decision_id, Signals(**signals), final=final)
+        return await self.service.reward(Told(self.scope, decision_id, Signals(**signals), final=final))
 
     async def release(self, decision: Decision) -> ReleaseOutcome:
         """Close a decision that was not acted on."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,10 +55,14 @@ class ClockedConnection:
             await self._client.set(CLOCK, self._told)
         return await self._client.eval(clocked, len(call.keys), *call.keys, *call.arguments)
 
-    async def send(self, command: bytes, name: str, _: str, __: float) -> Any:
-        """Run a hot script at the clock's time, from the bytes that would be sent."""
-        reader = Reader(encoding="utf-8")
-        reader.feed(command)
+    def begin(self, command: bytes, name: str, _: str, __: float) -> SimpleNamespace:
+        """Keep the bytes that would be sent."""
+        return SimpleNamespace(command=command, name=name)
+
+    async def answer(self, begun: SimpleNamespace) -> Any:
+        """Run a hot script at the clock's time, from the bytes that would have been sent."""
+        reader, name = Reader(encoding="utf-8"), begun.name
+        reader.feed(begun.command)
         words: Any = reader.gets()
         keys = int(words[2])
         return await self.run(Call(name, words[3 : 3 + keys], words[3 + keys :]))
