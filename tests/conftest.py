@@ -37,6 +37,7 @@ _START_S = 30.0
 _STOP_S = 30.0
 _LISTENS = re.compile(r"listens on ([^\s\"]+)")
 _OURS = ("LEARNING_", "ENABLE_RL_")
+TRANSPORTS = ("grpcio", "native")
 
 
 @dataclass(slots=True)
@@ -160,26 +161,33 @@ async def redis_client(redis_url: str) -> AsyncIterator[Any]:
     await client.aclose()
 
 
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """Name each transport in turn: what is asked of sidecars is asked of both."""
+    return str(request.param)
+
+
 @pytest.fixture
-def sidecars(redis_url: str, tmp_path: Path) -> Iterator[Sidecars]:
-    """Start real sidecar processes on the shared server; each must end well on SIGTERM.
+def sidecars(redis_url: str, tmp_path: Path, transport: str) -> Iterator[Sidecars]:
+    """Start real sidecar processes on the shared server, on each transport; each must end well on SIGTERM.
 
     The factory takes `config` (the text of a YAML file), `environment` (further variables), `redis_url`
-    (None leaves it out, so that the sidecar starts its own embedded server) and `arguments` (further options).
+    (None leaves it out, so that the sidecar starts its own embedded server), `arguments` (further options) and
+    `transport` (another one than the test's).
     """
-    with starting_sidecars(redis_url, tmp_path) as start:
+    with starting_sidecars(redis_url, tmp_path, transport) as start:
         yield start
 
 
 @pytest.fixture(scope="module")
-def module_sidecars(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecars]:
+def module_sidecars(redis_url: str, tmp_path_factory: pytest.TempPathFactory, transport: str) -> Iterator[Sidecars]:
     """Do the same as `sidecars` for all tests of a module together."""
-    with starting_sidecars(redis_url, tmp_path_factory.mktemp("sidecars")) as start:
+    with starting_sidecars(redis_url, tmp_path_factory.mktemp("sidecars"), transport) as start:
         yield start
 
 
 @contextmanager
-def starting_sidecars(shared_url: str, directory: Path) -> Iterator[Sidecars]:
+def starting_sidecars(shared_url: str, directory: Path, usual_transport: str) -> Iterator[Sidecars]:
     """Start sidecars whose files lie in `directory`, and stop them all at the end."""
     with ExitStack() as running:
         numbers = count()
@@ -190,9 +198,10 @@ def starting_sidecars(shared_url: str, directory: Path) -> Iterator[Sidecars]:
             environment: Mapping[str, str] | None = None,
             redis_url: str | None = shared_url,
             arguments: Sequence[str] = (),
+            transport: str = usual_transport,
         ) -> SidecarProcess:
             number = next(numbers)
-            options = ["--address", "127.0.0.1:0", "--management-address", "off"]
+            options = ["--address", "127.0.0.1:0", "--management-address", "off", "--transport", transport]
             if redis_url is not None:
                 options += ["--redis-url", redis_url]
             if config:

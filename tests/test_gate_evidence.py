@@ -1,8 +1,9 @@
 """Three sidecars, one server: the gate's evidence is that of the pure computation on the same log, to the integer.
 
 One run of 20,000 decisions serves all tests here: first in canary, then in live. Rewards come out of order, twice, in
-parts, too late or never, through any sidecar; one sidecar is killed in the middle of each part and another takes its
-place. What the clients were told is the log. The pure computation knows nothing of sidecars, scripts or arrival.
+parts, too late or never, through any sidecar, on either transport; one sidecar is killed in the middle of each part
+and another takes its place. What the clients were told is the log. The pure computation knows nothing of sidecars,
+scripts or arrival.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ pytestmark = pytest.mark.timeout(600)
 
 SEED = 20_261_123
 CLIENTS = 48
+TRANSPORTS = ("grpcio", "native", "grpcio")
 PARTS = {"canary": 14_000, "live": 6_000}
 WORKSPACE = f"evidence-{secrets.token_hex(4)}"
 SCOPE = Scope("default", WORKSPACE, "route")
@@ -111,7 +113,8 @@ class Fleet:
 
     async def add(self, at: int | None = None) -> None:
         """Start one, in the place of another if that is given."""
-        process = await asyncio.to_thread(self.start, CONFIG)
+        transport = TRANSPORTS[len(self.running) if at is None else at]
+        process = await asyncio.to_thread(self.start, CONFIG, transport=transport)
         channel = grpc.aio.insecure_channel(process.address)
         stub = LearningStub(channel)  # type: ignore[no-untyped-call]  # generated
         self.channels.append(channel)
@@ -251,6 +254,12 @@ async def _fleet(sidecars: Sidecars) -> AsyncIterator[Fleet]:
     yield fleet
     for channel in fleet.channels:
         await channel.close()
+
+
+@pytest.fixture(scope="module")
+def transport() -> str:
+    """Run once: the sidecars differ among themselves."""
+    return TRANSPORTS[0]
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,22 @@
-"""The one outer interceptor: what every unary call passes through, whichever service it is for.
+"""The one way in: every unary handler is wrapped once, when it is registered, whichever service it belongs to.
 
-It takes the raw bytes and parses them itself, since grpc.aio would answer malformed ones with UNKNOWN
-and the exception's text; it admits a bounded number of calls; and it turns every error into a status.
+A wrapped handler takes the raw bytes and parses them itself, since the transports would answer malformed ones with
+UNKNOWN or INTERNAL; it admits a bounded number of calls; and it turns every error into a status.
+
+It is no interceptor: grpc.aio asks those anew for each call, and a native server starts a second server for them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from sidecar.api.aborting import Context
 from sidecar.api.statuses import fail, fail_internally
 from sidecar.errors import InvalidInput, Overloaded, SidecarError, StoreMisbehaved
 from sidecar.telemetry.metrics import Metrics
@@ -22,68 +25,72 @@ _log = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 0.1
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Handler = Any  # grpc's own types of handlers differ between versions of its stubs
 
 
-class Boundary(grpc.aio.ServerInterceptor):
-    """Guards unary calls.
+class Boundary:
+    """Stands for the server when generated code registers a service: `add_XServicer_to_server(servicer, boundary)`.
 
     Args:
-        metrics: counts errors and calls in flight.
+        server: gets the wrapped handlers.
+        metrics: counts errors, and reads from here how many calls are in flight.
         in_flight_max: calls beyond it are answered RESOURCE_EXHAUSTED.
     """
 
-    def __init__(self, metrics: Metrics, in_flight_max: int) -> None:
-        """Keep both."""
+    def __init__(self, server: grpc.aio.Server, metrics: Metrics, in_flight_max: int) -> None:
+        """Keep all three."""
+        self._server = server
         self._metrics = metrics
         self._in_flight_max = in_flight_max
         self.in_flight = 0
+        metrics.in_flight.set_function(lambda: self.in_flight)  # read when somebody asks, so that calls pay nothing
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:  # noqa: ANN401 - a handler of any service
-        """Wrap the handler of a unary call; leave streams, such as reflection, alone."""
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None:
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Drop them: generated code registers the same methods by name as well, and those win wherever both are."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        """Wrap the unary handlers of a service; leave its streams alone."""
+        guarded = {name: self._guarded(name, handler) for name, handler in handlers.items()}
+        self._server.add_registered_method_handlers(service, guarded)
+
+    def _guarded(self, method: str, handler: Handler) -> Handler:
+        if handler.unary_unary is None:
             return handler
-        method = str(handler_call_details.method).rpartition("/")[2]
+        answer, parse = handler.unary_unary, handler.request_deserializer
 
         async def guarded(raw: bytes, context: Context) -> Any:  # noqa: ANN401 - a message of any service
-            return await self._guarded(method, handler, raw, context)
+            if self.in_flight >= self._in_flight_max:
+                await self._refuse(method, Overloaded("the sidecar", _RETRY_AFTER_S), context)
+            try:
+                request = parse(raw)
+            except DecodeError as error:
+                await self._refuse(method, _malformed(raw, error), context)
+            self.in_flight += 1
+            try:
+                return await answer(request, context)
+            except SidecarError as error:
+                await self._refuse(method, error, context)
+            except (grpc.aio.AbortError, asyncio.CancelledError):
+                raise
+            except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
+                self._metrics.errors.labels(method, "INTERNAL").inc()
+                _log.exception("%s failed", method)
+                await fail_internally(context)
+            finally:
+                self.in_flight -= 1
 
         return grpc.unary_unary_rpc_method_handler(guarded, None, handler.response_serializer)
 
-    async def _guarded(self, method: str, handler: Any, raw: bytes, context: Context) -> Any:  # noqa: ANN401
-        self.in_flight += 1
-        self._metrics.in_flight.set(self.in_flight)
-        try:
-            if self.in_flight > self._in_flight_max:
-                raise Overloaded("the sidecar", _RETRY_AFTER_S)
-            return await handler.unary_unary(_parsed(handler.request_deserializer, raw), context)
-        except SidecarError as error:
-            self._metrics.errors.labels(method, error.reason).inc()
-            _log.log(_level(error), "%s: %s%s", method, error, f" ({error.__cause__})" if error.__cause__ else "")
-            await fail(context, error)
-        except (grpc.aio.AbortError, asyncio.CancelledError):
-            raise
-        except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            self._metrics.errors.labels(method, "INTERNAL").inc()
-            _log.exception("%s failed", method)
-            await fail_internally(context)
-        finally:
-            self.in_flight -= 1
-            self._metrics.in_flight.set(self.in_flight)
+    async def _refuse(self, method: str, error: SidecarError, context: Context) -> NoReturn:
+        self._metrics.errors.labels(method, error.reason).inc()
+        _log.log(_level(error), "%s: %s%s", method, error, f" ({error.__cause__})" if error.__cause__ else "")
+        await fail(context, error)
 
 
-def _parsed(deserialize: Callable[[bytes], Any] | None, raw: bytes) -> Any:  # noqa: ANN401 - any message
-    if deserialize is None:
-        return raw
-    try:
-        return deserialize(raw)
-    except DecodeError as error:
-        raise InvalidInput("request", f"{len(raw)} bytes", "an encoded message of this method's request") from error
+def _malformed(raw: bytes, cause: DecodeError) -> InvalidInput:
+    error = InvalidInput("request", f"{len(raw)} bytes", "an encoded message of this method's request")
+    error.__cause__ = cause
+    return error
 
 
 def _level(error: SidecarError) -> int:

@@ -1,4 +1,4 @@
-"""The gRPC server: the service, health and reflection behind one boundary."""
+"""The gRPC server: the service, health and reflection behind one boundary, on either transport."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 from typing import IO
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from sidecar.api.boundary import Boundary
 from sidecar.api.servicer import Servicer
+from sidecar.api.transports import transport_of
 from sidecar.errors import InvalidSettings
 from sidecar.settings.service import ServiceSettings
 from sidecar.telemetry.metrics import Metrics
@@ -25,40 +25,36 @@ from sidecar.v1.learning_pb2_grpc import add_LearningServicer_to_server
 
 SERVICE: str = learning_pb2.DESCRIPTOR.services_by_name["Learning"].full_name
 _QUIET_S = 0.1
-_PING_INTERVAL_MS = 10_000  # apps on loopback may ping so often; grpc's own default ends their connection
+_CANCELLED_S = 2.0
 
 
 class Server:
     """Listens on one address.
 
     Args:
-        settings: the address and the limits.
+        settings: the address, the transport and the limits.
         servicer: answers the calls.
         metrics: counts errors.
+
+    Raises:
+        InvalidSettings: the transport is not installed, or not to be used with these settings.
     """
 
     def __init__(self, settings: ServiceSettings, servicer: Servicer, metrics: Metrics) -> None:
         """Prepare; nothing listens yet."""
-        self._settings = settings
-        self.boundary = Boundary(metrics, settings.in_flight_max)
-        self._server = grpc.aio.server(
-            interceptors=[self.boundary],
-            options=[
-                ("grpc.so_reuseport", 0),  # a second sidecar on the port must fail, not share it silently
-                ("grpc.max_receive_message_length", settings.message_bytes_max),
-                ("grpc.max_send_message_length", settings.message_bytes_max),
-                ("grpc.http2.min_ping_interval_without_data_ms", _PING_INTERVAL_MS),
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS),
-                ("grpc.keepalive_permit_without_calls", 1),
-            ],
-        )
+        self._transport = transport_of(settings, metrics)
+        self.boundary = Boundary(self._transport.server, metrics, settings.in_flight_max)
         self._health = health_aio.HealthServicer()
-        add_LearningServicer_to_server(servicer, self._server)  # type: ignore[no-untyped-call]  # generated
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        add_LearningServicer_to_server(servicer, self.boundary)  # type: ignore[no-untyped-call]  # generated
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.boundary)
         names = (SERVICE, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflection.enable_server_reflection(names, self._transport.server)
+        is_socket = settings.address.startswith("unix:")
+        self._socket = Path(settings.address.removeprefix("unix:")) if is_socket else None
         self._socket_lock: IO[str] | None = None
         self.address = settings.address
+        self.stuck = False
+        """Whether something did not end when the server stopped, so that the process cannot end by itself."""
 
     async def start(self) -> None:
         """Listen; `address` then has the real port.
@@ -66,16 +62,12 @@ class Server:
         Raises:
             InvalidSettings: the address is in use or not usable.
         """
-        if self._settings.address.startswith("unix:"):
-            self._claim_socket(Path(self._settings.address.removeprefix("unix:")))
-        try:
-            port = self._server.add_insecure_port(self._settings.address)
-        except RuntimeError as error:
-            allowed = "a loopback address with a free port"
-            raise InvalidSettings("LEARNING_ADDRESS", self._settings.address, allowed) from error
-        if not self._settings.address.startswith("unix:"):
-            self.address = f"{self._settings.address.rpartition(':')[0]}:{port}"
-        await self._server.start()
+        if self._socket is not None:
+            self._claim_socket(self._socket)
+        port = self._transport.bind()
+        if self._socket is None:
+            self.address = f"{self.address.rpartition(':')[0]}:{port}"
+        await self._transport.start()
         await self._serving(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_s: float) -> None:
@@ -90,11 +82,18 @@ class Server:
             await asyncio.sleep(_QUIET_S / 10)
             if self.boundary.in_flight:
                 quiet_since = time.monotonic()
-        await self._server.stop(max(0.0, deadline - time.monotonic()))
+        self._unlink_socket()  # first: a transport may accept connections until it has stopped
+        ended = await self._transport.stop(max(0.0, deadline - time.monotonic()))
+        self.stuck = not (ended and await self._handlers_end())
         if self._socket_lock is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._settings.address.removeprefix("unix:"))  # noqa: PTH108 - it may be gone
             self._socket_lock.close()
+
+    async def _handlers_end(self) -> bool:
+        """Whether handlers that were cancelled have ended, or do so soon."""
+        deadline = time.monotonic() + _CANCELLED_S
+        while self.boundary.in_flight and time.monotonic() < deadline:  # noqa: ASYNC110 - a number to reach
+            await asyncio.sleep(_QUIET_S / 10)
+        return not self.boundary.in_flight
 
     async def _serving(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in ("", SERVICE):
@@ -110,3 +109,8 @@ class Server:
             lock.close()
             raise InvalidSettings("LEARNING_ADDRESS", f"unix:{path}", "a socket that no other sidecar uses") from error
         self._socket_lock = lock
+
+    def _unlink_socket(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._socket)  # noqa: PTH108 - it may be gone

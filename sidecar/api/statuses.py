@@ -6,7 +6,7 @@ BadRequest with the field, or RetryInfo. What a driver said stays in the log.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from sidecar import errors
+from sidecar.api.aborting import RICH_STATUS, Context, abort
 
 DOMAIN = "learning.v1"
 
@@ -37,11 +38,19 @@ def status_of(error: errors.SidecarError) -> grpc.StatusCode:
     return STATUSES[type(error)]
 
 
+_SENTENCE_BYTES_MAX = 1000
+_FIELD_BYTES_MAX = 500
+"""A sentence travels percent-encoded and twice in base64, a field once: together they stay below what a call may carry.
+"""
+
+
 def rich_status(error: errors.SidecarError) -> status_pb2.Status:
     """The error as google.rpc.Status with its details."""
+    sentence = _shortened(str(error), _SENTENCE_BYTES_MAX)
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if isinstance(error, errors.InvalidInput):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=str(error))
+        field = _shortened(error.field, _FIELD_BYTES_MAX)
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=sentence)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     retry_after_s = STORE_RETRY_AFTER_S if isinstance(error, errors.StoreUnavailable) else None
     if isinstance(error, errors.Overloaded):
@@ -50,35 +59,38 @@ def rich_status(error: errors.SidecarError) -> status_pb2.Status:
         delay = Duration()
         delay.FromNanoseconds(round(retry_after_s * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    return _status(status_of(error), str(error), details)
+    return _status(status_of(error), sentence, details)
 
 
-async def fail(context: grpc.aio.ServicerContext[Any, Any], error: errors.SidecarError) -> NoReturn:
+async def fail(context: Context, error: errors.SidecarError) -> NoReturn:
     """End the call with an error's status."""
-    status = rich_status(error)
-    await _abort(context, status_of(error), status)
+    await _end(context, status_of(error), rich_status(error))
 
 
-async def fail_internally(context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
+async def fail_internally(context: Context) -> NoReturn:
     """End the call after a fault of our own; what it was is in the log only."""
     info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)
     status = _status(grpc.StatusCode.INTERNAL, "a fault in the sidecar; its log says more", [info])
-    await _abort(context, grpc.StatusCode.INTERNAL, status)
+    await _end(context, grpc.StatusCode.INTERNAL, status)
 
 
-def _status(code: grpc.StatusCode, message: str, details: list[Message]) -> status_pb2.Status:
+def _status(code: grpc.StatusCode, sentence: str, details: list[Message]) -> status_pb2.Status:
     packed = []
     for detail in details:
         one = AnyMessage()
         one.Pack(detail)
         packed.append(one)
     number: int = code.value[0]
-    return status_pb2.Status(code=number, message=message, details=packed)
+    return status_pb2.Status(code=number, message=sentence, details=packed)
 
 
-async def _abort(
-    context: grpc.aio.ServicerContext[Any, Any], code: grpc.StatusCode, status: status_pb2.Status
-) -> NoReturn:
-    trailers = (("grpc-status-details-bin", status.SerializeToString()),)
-    await context.abort(code, status.message, trailing_metadata=trailers)
-    raise AssertionError("abort returned")
+async def _end(context: Context, code: grpc.StatusCode, status: status_pb2.Status) -> NoReturn:
+    await abort(context, code, status.message, ((RICH_STATUS, status.SerializeToString()),))
+
+
+def _shortened(text: str, bytes_max: int) -> str:
+    """The text, or as much of it as fits: what a caller sent may be in it, and may be long."""
+    raw = text.encode(errors="replace")
+    if len(raw) <= bytes_max:
+        return raw.decode()
+    return raw[: bytes_max - 3].decode(errors="ignore") + "..."

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from sidecar.ops.serving import process_environment, serve
+from sidecar.ops.workers.supervising import serve_with_workers
 from sidecar.settings.file import read_configuration
 from sidecar.settings.service import read_service_settings, unknown_variables
 from sidecar.telemetry.logs import configure_logs
@@ -26,6 +27,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         "LEARNING_REDIS_URL a private embedded server keeps the state in the data directory.",
     )
     one.add_argument("--address", help="127.0.0.1:PORT, [::1]:PORT or unix:/absolute/path (default 127.0.0.1:50051)")
+    one.add_argument("--transport", choices=("grpcio", "native"), help="what speaks gRPC (default grpcio)")
+    one.add_argument("--workers", help="so many processes answer calls on one TCP port (default 1)")
     one.add_argument("--management-address", help="HOST:PORT of probes, metrics and the page, or off")
     one.add_argument("--config", help="the file of domains, YAML or TOML")
     one.add_argument("--redis-url", help="redis://, rediss:// or unix://")
@@ -47,5 +50,7 @@ async def run(asked: argparse.Namespace) -> int:
         _log.warning("the variable %s means nothing to the sidecar", variable)
     configuration = read_configuration(Path(settings.config) if settings.config else None)
     _log.debug("settings: %s", msgspec.structs.replace(settings, redis_url="..." if settings.redis_url else ""))
+    if settings.workers > 1:
+        return await serve_with_workers(settings, environment)
     await serve(settings, configuration, environment)
     return 0

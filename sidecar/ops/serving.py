@@ -7,10 +7,11 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from sidecar import __version__
 from sidecar.api.server import Server
@@ -20,7 +21,8 @@ from sidecar.engine.service import LearningService, configured_domains
 from sidecar.errors import StoreError
 from sidecar.model.gate import GateEvent
 from sidecar.model.names import Scope
-from sidecar.ops.management import Management, Vitals
+from sidecar.ops.management import Management
+from sidecar.ops.probes import Vitals, sidecar_routes
 from sidecar.settings.file import Configuration
 from sidecar.settings.flags import Flags
 from sidecar.settings.service import ServiceSettings
@@ -46,6 +48,7 @@ class Running:
     store_url: str
     service: LearningService
     metrics: Metrics
+    server: Server
 
 
 @asynccontextmanager
@@ -61,7 +64,7 @@ async def sidecar(
         StoreUnavailable: the embedded server did not come up.
     """
     async with contextlib.AsyncExitStack() as stack:
-        url = settings.redis_url or await _embedded(settings, environment, stack)
+        url = settings.redis_url or await embedded_store(settings, environment, stack)
         connection = Connection(
             url, timeout_s=settings.store_timeout_ms / 1000, connections_max=settings.store_connections
         )
@@ -78,7 +81,7 @@ async def sidecar(
         servicer = Servicer(service, configuration, observers, settings.store_timeout_ms / 1000)
         server = Server(settings, servicer, metrics)
         vitals = Vitals(asyncio.get_running_loop())
-        management = Management(settings.management_address, vitals, metrics, servicer)
+        management = Management(settings.management_address, sidecar_routes(vitals, metrics, servicer))
         await asyncio.to_thread(management.start)
         stack.callback(management.stop)
         stack.push_async_callback(_cancelled, asyncio.create_task(_sweep_forever(service, metrics, vitals)))
@@ -86,27 +89,64 @@ async def sidecar(
         stack.push_async_callback(server.stop, settings.shutdown_grace_s)
         vitals.ready = True
         stack.callback(setattr, vitals, "ready", False)  # noqa: FBT003 - setattr has no keywords
-        _log.info("management on %s", management.address)
-        _log.info("learning-sidecar %s listens on %s", __version__, server.address)
-        yield Running(server.address, management.address, url, service, metrics)
+        yield Running(server.address, management.address, url, service, metrics, server)
 
 
-async def serve(settings: ServiceSettings, configuration: Configuration, environment: Mapping[str, str]) -> None:
-    """Run a sidecar until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with sidecar(settings, configuration, environment):
-        await stop.wait()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is stopping already; a second Ctrl-C does cut it short
+def _announce(running: Running) -> None:
+    _log.info("management on %s", running.management_address)
+    _log.info("learning-sidecar %s listens on %s", __version__, running.address)
+
+
+async def serve(
+    settings: ServiceSettings,
+    configuration: Configuration,
+    environment: Mapping[str, str],
+    started: Callable[[Running], None] = _announce,
+) -> None:
+    """Run a sidecar until SIGTERM or SIGINT; `started` is told once it answers calls."""
+    stopping = stop_signals()
+    async with sidecar(settings, configuration, environment) as running:
+        started(running)
+        await stopping.wait()
+        leave_signals()
         _log.info("stopping: calls in flight have %g s", settings.shutdown_grace_s)
+    if running.server.stuck:
+        _exit_hard()
     _log.info("stopped")
 
 
-async def _embedded(settings: ServiceSettings, environment: Mapping[str, str], stack: contextlib.AsyncExitStack) -> str:
+def stop_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def leave_signals() -> None:
+    """It is stopping already, so that SIGTERM says nothing new; a second Ctrl-C does cut it short."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _exit_hard() -> NoReturn:
+    """End the process now: everything else is closed, and what is left would keep the event loop from ending."""
+    _log.critical("a call did not end although it was cancelled; the process ends without it")
+    logging.shutdown()
+    os._exit(1)
+
+
+async def embedded_store(
+    settings: ServiceSettings, environment: Mapping[str, str], stack: contextlib.AsyncExitStack
+) -> str:
+    """Start an embedded server that is stopped with the stack, and return its URL.
+
+    Raises:
+        StoreUnavailable: it did not come up.
+    """
     data_dir = Path(settings.data_dir) if settings.data_dir else default_data_dir(dict(environment))
     server = EmbeddedServer(data_dir)
     await asyncio.to_thread(server.start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +23,11 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     address: str = "127.0.0.1:50051"
     """Where gRPC listens: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/absolute/path`. Port 0 takes a free one."""
+    transport: Literal["grpcio", "native"] = "grpcio"
+    """What speaks gRPC. `native` is experimental, needs `pip install "learning-sidecar[native]"`, and is for trusted
+    callers only; docs/transport.md says why."""
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    """So many processes answer calls on one port. The system spreads connections over them, not calls."""
     management_address: str = "127.0.0.1:9464"
     """Where `/livez`, `/readyz`, `/startupz`, `/metrics` and the page are served, as `HOST:PORT`; `off` for nowhere."""
     config: str = ""
@@ -65,15 +71,33 @@ def read_service_settings(environment: Mapping[str, str]) -> ServiceSettings:
     except InvalidSettings as error:
         raise InvalidSettings(PREFIX + error.field.upper(), values.get(error.field), error.allowed) from error
     _check_address(settings.address)
+    _check_workers(settings)
     _check_redis_url(settings.redis_url)
     return settings
 
 
+def is_loopback(address: str) -> bool:
+    """Whether it is a TCP address that only this machine reaches.
+
+    >>> is_loopback("127.0.0.1:50051"), is_loopback("0.0.0.0:50051")
+    (True, False)
+    """
+    return bool(_LOOPBACK.fullmatch(address))
+
+
 def _check_address(address: str) -> None:
-    if _LOOPBACK.fullmatch(address) or (address.startswith("unix:/") and Path(address[5:]).is_absolute()):
+    if is_loopback(address) or (address.startswith("unix:/") and Path(address[5:]).is_absolute()):
         return
     allowed = "127.0.0.1:PORT, [::1]:PORT or unix:/absolute/path; other addresses would be open to everybody"
     raise InvalidSettings(f"{PREFIX}ADDRESS", address, allowed)
+
+
+def _check_workers(settings: ServiceSettings) -> None:
+    if settings.workers > 1 and not is_loopback(settings.address):
+        allowed = "1 on a unix socket: only a TCP port can be shared by several processes"
+        raise InvalidSettings(f"{PREFIX}WORKERS", settings.workers, allowed)
+    if settings.workers > 1 and sys.platform != "linux":
+        raise InvalidSettings(f"{PREFIX}WORKERS", settings.workers, "1: only Linux spreads connections over processes")
 
 
 def _check_redis_url(url: str) -> None:

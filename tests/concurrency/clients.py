@@ -316,9 +316,9 @@ async def state(store: RedisStore, workspace: str) -> WorkspaceView:
     return view
 
 
-async def carry_out(addresses: Sequence[str], redis_url: str) -> Run:
+async def carry_out(addresses: Sequence[str], redis_url: str, prefix: str) -> Run:
     """Let every client decide, then wait until the sidecars have closed what was left open."""
-    run, store = Run(), RedisStore(Connection(redis_url, timeout_s=10.0))
+    run, store = Run(), RedisStore(Connection(redis_url, timeout_s=10.0), prefix=prefix)
     channels = [grpc.aio.insecure_channel(address) for address in addresses]
     stubs = [LearningStub(channel) for channel in channels]
     watching = asyncio.create_task(watch(store, run))

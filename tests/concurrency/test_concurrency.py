@@ -23,11 +23,11 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def run(module_sidecars: Sidecars, redis_url: str) -> Run:
-    """Carry out the run on two sidecars, once."""
-    patient = {"LEARNING_STORE_TIMEOUT_MS": "30000"}
-    addresses = [module_sidecars(CONFIG, environment=patient).address for _ in range(2)]
-    return asyncio.run(carry_out(addresses, redis_url))
+def run(module_sidecars: Sidecars, redis_url: str, transport: str) -> Run:
+    """Carry out the run on two sidecars, once for each transport, with keys of its own."""
+    own = {"LEARNING_STORE_TIMEOUT_MS": "30000", "LEARNING_KEY_PREFIX": f"run-{transport}"}
+    addresses = [module_sidecars(CONFIG, environment=own).address for _ in range(2)]
+    return asyncio.run(carry_out(addresses, redis_url, f"run-{transport}"))
 
 
 def total(stories: Sequence[Story], figure: Callable[[Story], int]) -> int:
@@ -83,10 +83,13 @@ def test_limit_held_at_every_instant(run: Run, level: tuple[str, str], limit_usd
 
 
 def test_limits_were_tight(run: Run) -> None:
-    """At each level with a limit nearly all of it was used, so the shield had something to do."""
+    """At each level with a limit nearly all of it was used, so the shield had something to do.
+
+    What the very last decisions gave back nobody can spend any more: a ceiling, or a hundredth of a large limit.
+    """
     for (workspace, name), limit_usd in LIMITS_USD.items():
         account = run.end[workspace].accounts[name]
-        assert account.spent_nano >= (limit_usd - 0.011) * NANO, (name, account)
+        assert account.spent_nano >= (limit_usd - max(0.011, limit_usd / 100)) * NANO, (name, account)
 
 
 def test_no_overrun_under_true_ceilings(run: Run) -> None:

@@ -48,6 +48,12 @@ def row(rng: random.Random) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def transport() -> str:
+    """Run on one: what is replayed knows nothing of transports."""
+    return "grpcio"
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     """200 requests with three arms."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
+import grpc
+import pygrpc_native
 import pytest
 from learning_client import AsyncLearningClient, LearningClient
 from learning_client.testing import AsyncFakeLearning, FakeLearning
@@ -19,10 +21,10 @@ Connect = Callable[..., Driver]
 Fake = Callable[..., tuple[FakeLearning | AsyncFakeLearning, Driver]]
 
 
-@pytest.fixture
-def sidecar() -> Iterator[ScriptedSidecar]:
-    """Listen on a free TCP port of the loopback."""
-    scripted = ScriptedSidecar()
+@pytest.fixture(params=[grpc.server, pygrpc_native.server], ids=["grpcio", "native"])
+def sidecar(request: pytest.FixtureRequest) -> Iterator[ScriptedSidecar]:
+    """Listen on a free TCP port of the loopback, on each transport that a sidecar may use."""
+    scripted = ScriptedSidecar(request.param)
     scripted.start("127.0.0.1:0")
     yield scripted
     scripted.stop()

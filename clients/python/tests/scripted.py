@@ -50,8 +50,9 @@ def refused(request: pb.RecommendRequest) -> pb.RecommendResponse:
 class ScriptedSidecar(learning_pb2_grpc.LearningServicer):
     """Answers by `answer`; fails first with `failures`, one a call; while `slow` is set, holds calls until the end."""
 
-    def __init__(self) -> None:
-        """Begin as a healthy sidecar."""
+    def __init__(self, server: Callable[..., grpc.Server] = grpc.server) -> None:
+        """Begin as a healthy sidecar, on grpcio or on what stands for it."""
+        self._made = server
         self.answer: Callable[[pb.RecommendRequest], pb.RecommendResponse] = chosen
         self.failures: deque[grpc.StatusCode] = deque()
         self.slow = False
@@ -66,7 +67,7 @@ class ScriptedSidecar(learning_pb2_grpc.LearningServicer):
 
     def start(self, address: str, credentials: grpc.ServerCredentials | None = None) -> str:
         """Listen; return the address for clients."""
-        self._server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
+        self._server = self._made(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
         learning_pb2_grpc.add_LearningServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]  # generated
         if credentials is None:
             port = self._server.add_insecure_port(address)

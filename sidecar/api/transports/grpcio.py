@@ -1,0 +1,47 @@
+"""grpcio's own server: the default, and the reference for what the other transport must do."""
+
+from __future__ import annotations
+
+import grpc
+
+from sidecar.api.transports.base import bound_port, common_options
+from sidecar.settings.service import ServiceSettings
+
+_PING_INTERVAL_MS = 10_000  # apps on loopback may ping so often; grpc's own default ends their connection
+
+
+class GrpcioTransport:
+    """`grpc.aio.server`.
+
+    Args:
+        settings: the address and the limits.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        """Prepare; nothing listens yet."""
+        self._address = settings.address
+        self.server = grpc.aio.server(
+            options=[
+                *common_options(settings),
+                ("grpc.http2.min_ping_interval_without_data_ms", _PING_INTERVAL_MS),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ]
+        )
+
+    def bind(self) -> int:
+        """Take the address and return its port.
+
+        Raises:
+            InvalidSettings: the address is in use or not usable.
+        """
+        return bound_port(self.server, self._address)
+
+    async def start(self) -> None:
+        """Answer calls."""
+        await self.server.start()
+
+    async def stop(self, grace_s: float) -> bool:
+        """Give calls in flight `grace_s` seconds; grpcio always ends in time."""
+        await self.server.stop(grace_s)
+        return True

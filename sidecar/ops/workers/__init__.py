@@ -1,0 +1,1 @@
+"""Several processes on one port: who holds the port, who starts them, and what they show together."""

@@ -1,0 +1,52 @@
+"""Domains with very many arms, of which each sidecar knows those that it was asked about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sidecar.model.decision import Candidate
+from sidecar.store import transitions as t
+from sidecar.store.redis_store import RedisStore
+
+from .conftest import Launch
+
+ARMS = [f"arm {number}" for number in range(300)]
+GREEDY: dict[str, Any] = {"mode": "ungated", "policy": {"name": "epsilon_greedy", "parameters": {"epsilon": 0.0}}}
+
+
+async def fill(store: RedisStore, one: Any) -> None:
+    """Let each arm have been rewarded, the better the higher its number."""
+    rewards = {f"reward_micro:{arm}": number * 1000 for number, arm in enumerate(ARMS)}
+    squares = {f"reward_sq_nano:{arm}": number**2 * 1000 for number, arm in enumerate(ARMS)}
+    figures = {f"{figure}:{arm}": 1 for arm in ARMS for figure in ("count", "pulls", "proposed", "cost_nano")}
+    restoration = t.Restoration(one.scope, 0, rewards | squares | figures, {})
+    await store.apply(t.Restore("default", one.workspace, (restoration,), {}))
+
+
+async def test_first_decision_knows_its_arms(launch: Launch, redis_store: RedisStore) -> None:
+    """Whichever arms are asked about for the first time, the best of them is chosen."""
+    one = launch(GREEDY)
+    await fill(redis_store, one)
+    for first in range(0, 300, 60):
+        assert (await one.recommend(*ARMS[first : first + 60])).arm == ARMS[first + 59]
+    assert not one.service.learner(one.scope).view.whole
+
+
+async def test_rewards_of_another_sidecar_come_along(launch: Launch, redis_store: RedisStore) -> None:
+    """What others learn of an arm is known after the refresh, in the same request where statistics must be exact."""
+    one, other = (launch(GREEDY | {"posterior_refresh_ms": 0}) for _ in range(2))
+    await fill(redis_store, one)
+    assert (await one.recommend(*ARMS[:50])).arm == ARMS[49]
+    for _ in range(20):
+        await other.reward(await other.recommend("arm 49"), reward=0.0)
+    assert (await one.recommend(*ARMS[:50])).arm == ARMS[48]
+
+
+async def test_hundred_prices_are_all_offered(launch: Launch, redis_store: RedisStore) -> None:
+    """Where only the cheapest of a hundred prices is affordable, it is found, with its exact probability."""
+    one = launch(GREEDY | {"budget": {"limit_usd": 3e-9, "when_exhausted": "refuse"}})
+    await fill(redis_store, one)
+    candidates = [Candidate(arm, price) for price, arm in enumerate(ARMS[:100], 2)]
+    decision = await one.recommend(*candidates)
+    assert (decision.arm, decision.propensity, decision.reserved_nano) == (ARMS[1], 1.0, 3)
+    assert (await one.recommend(*candidates)).refused
