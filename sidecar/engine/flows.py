@@ -61,7 +61,7 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
     Raises:
         StoreMisbehaved: the state kept changing, or the reply is not one to this transition.
     """
-    settled = complete = False
+    settled = False
     for _ in range(_ATTEMPTS):
         if learner.mode is Mode.OFF:
             if learner.age_ms() < _CONTROL_AGE_MS_MAX:
@@ -69,7 +69,7 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
             learner.refresh((yield from view_of(learner.scope)))
             settled = True
             continue
-        issue, decisions = plan(learner, ask, settled=settled, complete=complete)
+        issue, decisions = plan(learner, ask, settled=settled, complete=learner.money_short)
         reply = yield issue
         match reply:
             case t.Issued():
@@ -90,7 +90,7 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
             case t.Refused():
                 return _refused(ask.decision_id, decisions[-1])
             case t.Short():
-                complete = True
+                learner.money_short = True
             case t.Stale(view):
                 learner.prospects.clear()
                 learner.refresh(view, issue.wanted)

@@ -73,6 +73,8 @@ class Learner:
         self.prospects: Recollection[Any] = Recollection(clock)
         """What questions look like at present; whoever plans keeps them here."""
         self._arms_seen_at: dict[str, float] = {}
+        self.money_short = False
+        """Whether of late the dearest candidates were not affordable, so that all prices are worth being offered."""
         self.phase = Phase(DomainView().gate.terms)
         self._policy_settings: PolicySettings | None = None
         self.view = DomainView()
@@ -117,6 +119,7 @@ class Learner:
 
     def issued(self, issued: Issued, issue: Issue) -> None:
         """Note what an issued decision told of the state."""
+        self.money_short = self.money_short and issued.offer > 0
         if issued.view is not None:
             self.refresh(issued.view, issue.wanted)
         elif issue.freshness != "any":

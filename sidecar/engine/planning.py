@@ -23,7 +23,7 @@ from sidecar.store.transitions import Issue, Level, Menu, Offer, Sample
 
 _EPOCHS_A_DEADLINE = 16
 _EPOCH_MS_LEAST = 1000
-_CASES_MOST = 8
+_CASES_MOST = 2
 
 
 class Plan(NamedTuple):

@@ -94,7 +94,7 @@ class Ask(Struct, frozen=True):
         return self.candidates[0].arm
 
 
-class Decision(Struct, frozen=True):
+class Decision(Struct, frozen=True, array_like=True):
     """One answered request, and why. `arm` is empty when the budget shield refused.
 
     `sampled` says that the gate counts it as evidence: the coin was tossed, or in shadow the baseline is observed.

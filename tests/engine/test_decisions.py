@@ -49,7 +49,7 @@ def arm(name: str, good: int, bad: int, latency_us: int) -> Arm:
 
 def outcome(learner: Learner, ask: Ask, money: int) -> Decision | None:
     """Decide when so much money is available, as the script does."""
-    issue, decisions = plan(learner, ask, settled=True)
+    issue, decisions = plan(learner, ask, settled=True, complete=True)
     affordable = [o.threshold_nano is None or o.threshold_nano <= money for o in issue.menu.offers]
     admitted = [learner.view.gate.has_room or not (o.sampled or o.needs_room) for o in issue.menu.offers]
     fits = [at for at in range(len(issue.menu.offers)) if affordable[at] and admitted[at]]

@@ -4,11 +4,6 @@
 -- there is only what is not any arm's, and of the arms that ARGV names from `first` on.
 
 local WHOLE_MOST = 1024
-local OF_DOMAIN = {
-  'version', 'decisions', 'applied', 'duplicates', 'late', 'released', 'expired', 'refused', 'shadowed', 'agreed',
-}
-local OF_ARM = { 'pulls:', 'proposed:', 'count:', 'defaulted:', 'reward_micro:', 'reward_sq_nano:', 'cost_nano:' }
-local OF_MEASURE = { 'cost_nano:', 'latency_us:' }
 
 -- The fields that are there, with their values. Some at a time: Lua's stack holds only so many arguments.
 local function chosen(key, fields)
@@ -36,10 +31,13 @@ end
 
 local function view(keys, now, first)
   if redis.call('HLEN', keys.arms) <= WHOLE_MOST then return whole_view(keys, now) end
-  local figures, measures = { unpack(OF_DOMAIN) }, { 'delay_ms' }
+  local figures, measures = {
+    'version', 'decisions', 'applied', 'duplicates', 'late', 'released', 'expired', 'refused', 'shadowed', 'agreed',
+  }, { 'delay_ms' }
+  local of_arm = { 'pulls:', 'proposed:', 'count:', 'defaulted:', 'reward_micro:', 'reward_sq_nano:', 'cost_nano:' }
   for at = first or #ARGV + 1, #ARGV do
-    for _, figure in ipairs(OF_ARM) do figures[#figures + 1] = figure .. ARGV[at] end
-    for _, measure in ipairs(OF_MEASURE) do measures[#measures + 1] = measure .. ARGV[at] end
+    for _, figure in ipairs(of_arm) do figures[#figures + 1] = figure .. ARGV[at] end
+    measures[#measures + 1], measures[#measures + 2] = 'cost_nano:' .. ARGV[at], 'latency_us:' .. ARGV[at]
   end
   return with(chosen(keys.arms, figures), chosen(keys.recent, measures), keys, now, 0)
 end
