@@ -66,9 +66,7 @@ async def sidecar(
     """
     async with contextlib.AsyncExitStack() as stack:
         url = settings.redis_url or await embedded_store(settings, environment, stack)
-        connection = Connection(
-            url, timeout_s=settings.store_timeout_ms / 1000, connections_max=settings.store_connections
-        )
+        connection = Connection(url, timeout_s=settings.store_timeout_ms / 1000)
         store = RedisStore(connection, prefix=settings.key_prefix)
         metrics = Metrics(configured_domains(configuration))
         observers = (log_event, metrics.observe)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import yaml
 from msgspec import Struct, field
 
 from sidecar.errors import InvalidInput, InvalidSettings
@@ -92,6 +91,15 @@ class Configuration:
         return entry.budget if entry else BudgetSettings()
 
 
+def _from_yaml(text: str) -> Any:  # noqa: ANN401 - any document
+    import yaml  # noqa: PLC0415 - a megabyte, which a sidecar without such a file does not need
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
 def read_configuration(path: Path | None) -> Configuration:
     """Read a file by its suffix (.yaml, .yml, .toml); None gives the defaults.
 
@@ -102,8 +110,8 @@ def read_configuration(path: Path | None) -> Configuration:
         return Configuration()
     try:
         text = path.read_text(encoding="utf-8")
-        raw = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+        raw = tomllib.loads(text) if path.suffix == ".toml" else _from_yaml(text)
+    except (OSError, ValueError) as error:  # whatever cannot be decoded or parsed is a ValueError
         raise InvalidSettings(str(path), str(error), "a readable YAML or TOML file") from error
     return Configuration(converted(raw or {}, Document, path=""))
 

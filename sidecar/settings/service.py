@@ -41,8 +41,6 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Every key in the store starts with it."""
     store_timeout_ms: Annotated[float, Meta(gt=0, le=60_000)] = 1000.0
     """How long the store may take before an answer is degraded; a call's own deadline may be shorter."""
-    store_connections: Annotated[int, Meta(ge=1, le=1000)] = 32
-    """At most so many connections to the store."""
     in_flight_max: Annotated[int, Meta(ge=1, le=100_000)] = 1024
     """Calls beyond this are answered RESOURCE_EXHAUSTED at once."""
     message_bytes_max: Annotated[int, Meta(ge=1024, le=1 << 30)] = 16 << 20

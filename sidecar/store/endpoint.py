@@ -1,29 +1,49 @@
-"""Where a server is and how to be let in, from its URL; sockets, TLS and what is said first."""
+"""Where a server is and how to be let in, from its URL; sockets, TLS and what is said first.
+
+The URLs are those of redis-py, which is not asked to take them apart: importing it costs 10 MB in every pod
+(docs/decisions/0008).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import hiredis
-from redis.asyncio.connection import RedisSSLContext, SSLConnection, parse_url
+import msgspec
+from msgspec import Meta, Struct
 
 from sidecar.errors import InvalidSettings
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
-_CLIENT_NAME = "learning-sidecar"
-_SSL = "ssl_"
+_PORT = 6379
+_VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may follow `?` in a URL."""
+
+    db: Annotated[int, Meta(ge=0)] = 0
+    username: str = ""
+    password: str = ""
+    client_name: str = "learning-sidecar"
+    ssl_ca_certs: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_cert_reqs: Literal["none", "optional", "required"] = "required"
+    ssl_check_hostname: bool = True
 
 
 class Endpoint:
     """One server.
 
     Args:
-        url: `redis://[user:password@]host[:port][/db]`, `rediss://...` for TLS, or `unix:///path[?db=...]`; the
-            options of redis-py's URLs mean the same here (`ssl_ca_certs`, `ssl_certfile`, `ssl_cert_reqs`, ...).
+        url: `redis://[[user]:password@]host[:port][/db]`, `rediss://...` for TLS, or `unix:///path`; each with
+            `Options`.
 
     Raises:
         InvalidSettings: the URL is none of these.
@@ -32,20 +52,30 @@ class Endpoint:
     def __init__(self, url: str) -> None:
         """Take the URL apart; nothing is connected yet."""
         try:
-            self._options: dict[str, Any] = dict(parse_url(url))
-        except ValueError as error:
-            allowed = "redis://, rediss:// or unix:// with options that redis-py knows"
+            parts = urlsplit(url)
+            given = dict(parse_qsl(parts.query))
+            self._host, self._port = parts.hostname or "localhost", parts.port or _PORT
+            self._path = unquote(parts.path) if parts.scheme == "unix" else ""
+            if not self._path and parts.path.strip("/"):
+                given.setdefault("db", parts.path.strip("/"))
+            if parts.password is not None:
+                given |= {"username": unquote(parts.username or ""), "password": unquote(parts.password)}
+            self._options = msgspec.convert(given, Options, strict=False)
+        except ValueError as error:  # msgspec's errors are ValueErrors; none of them may show a password
+            allowed = f"redis://, rediss:// or unix:// with options among {', '.join(Options.__struct_fields__)}"
             raise InvalidSettings("LEARNING_REDIS_URL", f"{url.partition('://')[0]}://...", allowed) from error
+        self._tls = parts.scheme == "rediss"
 
     def greeting(self) -> list[bytes]:
         """The commands that begin a connection, packed: who we are and which database."""
-        one, commands = self._options, []
-        if one.get("password"):
-            commands.append(("AUTH", *filter(None, (one.get("username"),)), one["password"]))
-        if one.get("db"):
-            commands.append(("SELECT", one["db"]))
-        commands.append(("CLIENT", "SETNAME", one.get("client_name", _CLIENT_NAME)))
-        return [hiredis.pack_command(command) for command in commands]
+        one = self._options
+        commands: list[tuple[str | int, ...]] = []
+        if one.password:
+            commands.append(("AUTH", one.username, one.password) if one.username else ("AUTH", one.password))
+        if one.db:
+            commands.append(("SELECT", one.db))
+        commands.append(("CLIENT", "SETNAME", one.client_name))
+        return [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]  # its stub is narrow
 
     async def connect(self, make: Callable[[], P]) -> P:
         """Open a socket and return the protocol that now has it.
@@ -53,18 +83,21 @@ class Endpoint:
         Raises:
             OSError: the server cannot be reached, or TLS fails.
         """
-        loop, one = asyncio.get_running_loop(), self._options
-        if "path" in one:
-            _, protocol = await loop.create_unix_connection(make, one["path"])
+        loop = asyncio.get_running_loop()
+        if self._path:
+            _, protocol = await loop.create_unix_connection(make, self._path)
         else:
-            host, port = one.get("host", "localhost"), one.get("port", 6379)
-            _, protocol = await loop.create_connection(make, host, port, ssl=self._tls())
+            _, protocol = await loop.create_connection(make, self._host, self._port, ssl=self._context())
         return protocol
 
-    def _tls(self) -> ssl.SSLContext | None:
-        if self._options.get("connection_class") is not SSLConnection:
+    def _context(self) -> ssl.SSLContext | None:
+        """Made anew for each connection, so that a renewed certificate is taken."""
+        if not self._tls:
             return None
-        given = {name.removeprefix(_SSL): value for name, value in self._options.items() if name.startswith(_SSL)}
-        # redis-py's own defaults: the certificate and the host's name are checked unless the URL says otherwise.
-        options: dict[str, Any] = {"cert_reqs": "required", "check_hostname": True} | given
-        return RedisSSLContext(**options).get()
+        one = self._options
+        context = ssl.create_default_context(cafile=one.ssl_ca_certs)
+        context.check_hostname = one.ssl_check_hostname and one.ssl_cert_reqs != "none"
+        context.verify_mode = _VERIFY[one.ssl_cert_reqs]
+        if one.ssl_certfile:
+            context.load_cert_chain(one.ssl_certfile, one.ssl_keyfile)
+        return context

@@ -51,6 +51,11 @@ class Line(asyncio.Protocol):
         self.heard_at = 0.0
         """When the server last said something, or was asked something after it owed nothing; by the loop's clock."""
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is a socket that was not lost yet."""
+        return self._transport is not None
+
     def ask(self, places: Sequence[Place], now: float) -> None:
         """Send commands in one write."""
         if self._transport is None:

@@ -14,7 +14,7 @@ from sidecar.model.names import Scope
 from sidecar.store import transitions as t
 from sidecar.store.keys import domain_keys
 from sidecar.store.lua import script
-from sidecar.store.wire import Argument, issue_arguments, menu_arguments, release_arguments, settle_arguments
+from sidecar.store.wire import Argument, Call, issue_arguments, menu_arguments, release_arguments, settle_arguments
 
 Hot = t.Issue | t.Settle | t.Release
 Part = tuple[int, bytes]
@@ -38,6 +38,11 @@ def packed(prefix: str, transition: Hot) -> bytes:
         own, name = release_arguments(transition), "release"
     count, head = _head(prefix, name, transition.scope)
     return _command(count + len(own), head, own, b"", ())
+
+
+def packed_call(call: Call) -> bytes:
+    """Any other call."""
+    return _packed(("EVALSHA", script(call.script).sha, len(call.keys), *call.keys, *call.arguments))
 
 
 def scope_of(transition: Hot) -> Scope:

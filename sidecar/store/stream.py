@@ -19,7 +19,7 @@ from typing import Any
 
 from sidecar.store.endpoint import Endpoint
 from sidecar.store.line import Line, Place
-from sidecar.store.refusals import Refused, Unreachable
+from sidecar.store.refusals import Kind, Refused, Unreachable
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class Stream:
         self._line: Line | None = None
         self._failure: BaseException | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._connect_after = 0.0
         self._flush_planned = False
         self._alarm: asyncio.TimerHandle | None = None
         self._closed = False
@@ -100,7 +101,7 @@ class Stream:
         if self._closed:
             raise Unreachable("the connection is closed")
         if self._failure is not None:  # waiting for an attempt that may fail again would hold the caller up
-            raise Unreachable(f"the server is away: {self._failure}") from self._failure
+            raise Unreachable(f"the server is away: {self._failure!r}") from self._failure
         if len(self._waiting) + (len(self._line.asked) if self._line else 0) >= self._places_max:
             raise Unreachable(f"{self._places_max} commands are under way already")
 
@@ -154,32 +155,39 @@ class Stream:
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
 
     async def _connect(self) -> None:
-        attempt = 0
+        attempt, loop = 0, asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._connect_after - loop.time()))  # who hangs up at once is not asked in circles
         while True:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     line = await self._endpoint.connect(lambda: Line(self._lost, self._flush))
                     await self._greet(line)
-            except (OSError, Refused) as error:  # TimeoutError is an OSError
+            except Exception as error:  # noqa: BLE001 - whatever it is, callers are told and the attempts go on
                 self._failure = error
-                self._turn_away(Unreachable(f"the server is away: {error}"))
+                self._turn_away(Unreachable(f"the server is away: {error!r}"))
             else:
                 break
             longest = min(_BACKOFF_MAX_S, _BACKOFF_S * 2**attempt)
             await asyncio.sleep(longest * (0.5 + self._jitter.random() / 2))
             attempt += 1
         self._line, self._failure, self._connecting = line, None, None
+        self._connect_after = loop.time() + _BACKOFF_S
         self._flush()
 
     async def _greet(self, line: Line) -> None:
         loop = asyncio.get_running_loop()
-        places = [Place(command, loop.create_future(), math.inf) for command in self._endpoint.greeting()]
-        line.ask(places, loop.time())
+        *musts, naming = [Place(command, loop.create_future(), math.inf) for command in self._endpoint.greeting()]
+        line.ask([*musts, naming], loop.time())
         try:
-            for place in places:
-                reply = await place.future
-                if isinstance(reply, Exception):
-                    raise reply
+            for place in musts:
+                await reply_of(place.future)
+            try:
+                await reply_of(naming.future)
+            except Refused as error:
+                if error.kind is not Kind.NOPERM:  # the name is a courtesy, which not every user may show
+                    raise
+            if not line.alive:  # lost together with the last reply
+                raise Unreachable("the connection was lost")
         except BaseException:
             line.drop(Unreachable("not let in"))
             raise

