@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
-.PHONY: help demo serve test check format proto bench bench-gate clean
+.PHONY: help demo serve test check format proto bench bench-regret bench-gate clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## learn on 1,785 real prompts within a hard dollar budget (under three minutes)
 	$(BIN)/learning-sidecar demo $(DEMO_ARGS)
@@ -36,14 +36,17 @@ format: $(DEVELOPMENT) ## put the code in its form
 proto: $(DEVELOPMENT) ## make the code from proto/learning/v1/learning.proto
 	$(BIN)/python proto/generate.py
 
-bench: $(DEVELOPMENT) ## regret of the policies beside published figures (minutes; BENCH_ARGS="--quick --json")
+bench: $(DEVELOPMENT) ## how fast it decides, beside others; needs h2load (BENCH_ARGS="--quick --json": five minutes)
+	@$(BIN)/python benchmarks/speed.py $(BENCH_ARGS)
+
+bench-regret: $(DEVELOPMENT) ## regret of the policies beside published figures (minutes; BENCH_ARGS="--quick --json")
 	$(BIN)/python benchmarks/regret.py $(BENCH_ARGS)
 
 bench-gate: $(DEVELOPMENT) ## the gate's errors, power and losses, simulated (minutes; BENCH_ARGS="--quick --json")
 	$(BIN)/python benchmarks/gate.py $(BENCH_ARGS)
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

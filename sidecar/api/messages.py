@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from google.protobuf.json_format import MessageToDict
 from msgspec import structs
 
 from sidecar.engine.flows import ReleaseOutcome, RewardOutcome, Settled
@@ -172,6 +171,8 @@ def settings_from(request: pb.SetModeRequest) -> Mapping[str, Any] | None:
     """The settings to lay over, whole numbers as integers; None when absent."""
     if not request.HasField("settings"):
         return None
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - 2 MB that only operators need
+
     plain: dict[str, Any] = MessageToDict(request.settings)
     whole: dict[str, Any] = _whole_numbers(plain)
     return whole

@@ -24,7 +24,7 @@ from sidecar.v1 import learning_pb2
 from sidecar.v1.learning_pb2_grpc import add_LearningServicer_to_server
 
 SERVICE: str = learning_pb2.DESCRIPTOR.services_by_name["Learning"].full_name
-_QUIET_S = 0.1
+_QUIET_S, _QUIET_TURNS = 0.1, 10
 _CANCELLED_S = 2.0
 
 
@@ -77,11 +77,10 @@ class Server:
         """
         await self._serving(health_pb2.HealthCheckResponse.NOT_SERVING)
         deadline = time.monotonic() + grace_s
-        quiet_since = time.monotonic()
-        while (now := time.monotonic()) < deadline and now - quiet_since < _QUIET_S:
-            await asyncio.sleep(_QUIET_S / 10)
-            if self.boundary.in_flight:
-                quiet_since = time.monotonic()
+        quiet = 0  # counted in turns of the loop: while the process gets no processor, time passes and no call does
+        while time.monotonic() < deadline and quiet < _QUIET_TURNS:
+            await asyncio.sleep(_QUIET_S / _QUIET_TURNS)
+            quiet = 0 if self.boundary.in_flight else quiet + 1
         self._unlink_socket()  # first: a transport may accept connections until it has stopped
         ended = await self._transport.stop(max(0.0, deadline - time.monotonic()))
         self.stuck = not (ended and await self._handlers_end())

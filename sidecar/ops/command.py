@@ -6,18 +6,27 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from sidecar import __version__
 from sidecar.errors import SidecarError
-from sidecar.ops import check_config, demo, health, plan_command, replay_command, serve_command, status_command
 
 EXIT_INVALID = 2
 
-_COMMANDS = (serve_command, check_config, status_command, plan_command, replay_command, demo, health)
+_COMMANDS = {
+    "serve": "serve_command",
+    "check-config": "check_config",
+    "status": "status_command",
+    "plan": "plan_command",
+    "replay": "replay_command",
+    "demo": "demo",
+    "health": "health",
+}
+"""Commands, and the modules that they live in."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser with every command."""
+def parser(only: str = "") -> argparse.ArgumentParser:
+    """The parser with every command, or with one: a sidecar shall not load what only the others need."""
     whole = argparse.ArgumentParser(
         prog="learning-sidecar",
         description="Learns which model, prompt, retrieval setting or tool plan to use, within declared budgets.",
@@ -25,14 +34,16 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=__version__)
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add_parser(commands)
+    for name, module in _COMMANDS.items():
+        if only in ("", name):
+            import_module(f"sidecar.ops.{module}").add_parser(commands)
     return whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0 good, 1 failed, 2 invalid input, 130 interrupted."""
-    asked = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    asked = parser(words[0] if words and words[0] in _COMMANDS else "").parse_args(words)
     try:
         result: int = asyncio.run(asked.run(asked))
     except SidecarError as error:

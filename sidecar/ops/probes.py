@@ -11,7 +11,6 @@ import json
 import threading
 from collections.abc import Mapping
 
-from google.protobuf.json_format import MessageToDict
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from sidecar.api.servicer import Servicer
@@ -77,5 +76,7 @@ def _status(vitals: Vitals, servicer: Servicer, asked: dict[str, str]) -> Answer
         message = answering.result(LOOP_STALL_S)
     except (SidecarError, TimeoutError) as error:
         return "503 Service Unavailable", JSON, json.dumps({"error": str(error)}).encode()
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - 2 MB that only the page needs
+
     plain = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     return "200 OK", JSON, json.dumps(plain).encode()

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.polynomial import legendre
 
 from sidecar.policies.posteriors import BetaPosteriors, Floats, StudentPosteriors
 
@@ -29,7 +28,11 @@ TOLERANCE = 1e-9
 REFINEMENTS_MAX = 4
 """How often the grid may be halved; the last one, 16 times finer than every cut, is used as it is."""
 
-_NODE_COUNT = 16
+_POSITIVE_NODES = (
+    0.09501250983763744, 0.2816035507792589, 0.45801677765722737, 0.6178762444026438,
+    0.755404408355003, 0.8656312023878318, 0.9445750230732326, 0.9894009349916499,
+)  # fmt: skip
+"""Of the 16 zeros of the Legendre polynomial P_16, the 8 above 0 (Newton's method in 40 digits)."""
 _TINY = 1e-100  # stands for a probability that rounding made 0 or less
 
 
@@ -122,11 +125,27 @@ def _masses(posteriors: Posteriors, panels: Floats) -> Floats:
     return result
 
 
+def _legendre(nodes: Floats) -> Floats:
+    """P_0 to P_N at N nodes, by Bonnet's recursion. Shape (N, N + 1)."""
+    values = [np.ones_like(nodes), nodes]
+    for n in range(1, len(nodes)):
+        values.append(((2 * n + 1) * nodes * values[n] - n * values[n - 1]) / (n + 1))
+    return np.stack(values, axis=1)
+
+
+def _gauss_legendre(half: Sequence[float]) -> tuple[Floats, Floats]:
+    """Nodes and weights on [-1, 1], from the positive nodes (numpy.polynomial would cost 2 MB for them)."""
+    nodes = np.array([-x for x in half[::-1]] + list(half))
+    below = _legendre(nodes)[:, -2]  # P_(N-1)
+    weights: Floats = 2.0 * (1.0 - nodes * nodes) / (len(nodes) * below) ** 2
+    return nodes, weights
+
+
 def _to_the_right(nodes: Floats, weights: Floats) -> Floats:
     """Matrix from values at the nodes of [-1, 1] to the integrals from each node to 1 of their interpolant."""
     degrees = np.arange(len(nodes))
-    to_coefficients = (legendre.legvander(nodes, len(nodes) - 1) * weights[:, None]) * (degrees + 0.5)
-    at_nodes = legendre.legvander(nodes, len(nodes))
+    at_nodes = _legendre(nodes)
+    to_coefficients = (at_nodes[:, :-1] * weights[:, None]) * (degrees + 0.5)
     # The integral of P_k from x to 1 is (P_(k-1)(x) - P_(k+1)(x)) / (2 k + 1), and 1 - x for k = 0.
     tails = np.empty((len(nodes), len(nodes)))
     tails[:, 0] = 1.0 - nodes
@@ -134,5 +153,5 @@ def _to_the_right(nodes: Floats, weights: Floats) -> Floats:
     return to_coefficients @ tails.T
 
 
-_NODES, _WEIGHTS = legendre.leggauss(_NODE_COUNT)
+_NODES, _WEIGHTS = _gauss_legendre(_POSITIVE_NODES)
 _TO_THE_RIGHT = _to_the_right(_NODES, _WEIGHTS)
