@@ -11,7 +11,6 @@ from sidecar.model.arm import Arm
 from sidecar.policies.base import Policy
 from sidecar.policies.choice import Choice
 from sidecar.policies.declared import declared
-from sidecar.policies.quadrature import best_of_students
 
 
 class GaussianThompsonSampling(Policy):
@@ -73,6 +72,8 @@ class GaussianThompsonSampling(Policy):
 
     def choice(self, arms: Sequence[Arm], context: Mapping[str, float]) -> Choice:  # noqa: ARG002 - learns per arm only
         """Probabilities of being best as weights, posterior means as scores."""
+        from sidecar.policies.quadrature import best_of_students  # noqa: PLC0415 - brings numpy: 13 MB, for who decides
+
         posteriors = [self._posterior(arm) for arm in arms]
         locations, scales, dofs = ([p[part] for p in posteriors] for part in range(3))
         return Choice(scores=tuple(locations), weights=best_of_students(locations, scales, dofs))

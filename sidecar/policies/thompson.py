@@ -11,7 +11,6 @@ from sidecar.model.arm import Arm
 from sidecar.policies.base import Policy
 from sidecar.policies.choice import Choice
 from sidecar.policies.declared import declared
-from sidecar.policies.quadrature import best_of_betas
 
 _PARAMETER_MIN = 1e-3
 
@@ -70,6 +69,8 @@ class ThompsonSamplingBandit(Policy):
 
     def choice(self, arms: Sequence[Arm], context: Mapping[str, float]) -> Choice:  # noqa: ARG002 - learns per arm only
         """Probabilities of being best as weights, posterior means as scores."""
+        from sidecar.policies.quadrature import best_of_betas  # noqa: PLC0415 - brings numpy: 13 MB, for who decides
+
         alphas = [self._alpha + arm.reward_sum for arm in arms]
         # Rewards are rounded to micro-units, and never sum to more than there are of them.
         betas = [self._beta + max(0.0, arm.observations - arm.reward_sum) for arm in arms]

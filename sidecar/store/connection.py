@@ -123,7 +123,8 @@ class Connection:
         """Send it again to a server that did not know the script."""
         stream, command, name, until = begun.stream, begun.command, begun.name, begun.until
         try:
-            await self._load(stream, name)
+            async with asyncio.timeout_at(until):
+                await self._load(stream, name)
             try:
                 return await stream.execute(command, until)
             except Refused as error:

@@ -20,6 +20,7 @@ from sidecar.errors import InvalidSettings
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
+_SCHEMES = ("redis", "rediss", "unix")
 _PORT = 6379
 _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
@@ -53,24 +54,29 @@ class Endpoint:
         """Take the URL apart; nothing is connected yet."""
         try:
             parts = urlsplit(url)
+            if parts.scheme not in _SCHEMES or (parts.scheme == "unix" and not parts.path):
+                raise ValueError(parts.scheme)
             given = dict(parse_qsl(parts.query))
             self._host, self._port = parts.hostname or "localhost", parts.port or _PORT
             self._path = unquote(parts.path) if parts.scheme == "unix" else ""
             if not self._path and parts.path.strip("/"):
                 given.setdefault("db", parts.path.strip("/"))
-            if parts.password is not None:
-                given |= {"username": unquote(parts.username or ""), "password": unquote(parts.password)}
+            if parts.username:
+                given["username"] = unquote(parts.username)
+            if parts.password:
+                given["password"] = unquote(parts.password)
             self._options = msgspec.convert(given, Options, strict=False)
         except ValueError as error:  # msgspec's errors are ValueErrors; none of them may show a password
             allowed = f"redis://, rediss:// or unix:// with options among {', '.join(Options.__struct_fields__)}"
-            raise InvalidSettings("LEARNING_REDIS_URL", f"{url.partition('://')[0]}://...", allowed) from error
+            scheme = url.partition("://")[0] if "://" in url else ""  # without one, all of it may be secret
+            raise InvalidSettings("LEARNING_REDIS_URL", f"{scheme}://...", allowed) from error
         self._tls = parts.scheme == "rediss"
 
     def greeting(self) -> list[bytes]:
-        """The commands that begin a connection, packed: who we are and which database."""
+        """The commands that begin a connection, packed: who we are, which database, and last a name to be seen."""
         one = self._options
         commands: list[tuple[str | int, ...]] = []
-        if one.password:
+        if one.username or one.password:
             commands.append(("AUTH", one.username, one.password) if one.username else ("AUTH", one.password))
         if one.db:
             commands.append(("SELECT", one.db))

@@ -81,7 +81,7 @@ def _head(prefix: str, name: str, scope: Scope) -> Part:
     return 3 + len(keys), _bulks(("EVALSHA", script(name).sha, len(keys), *keys))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _menu(menu: t.Menu) -> Part:
     arguments = menu_arguments(menu)
     return len(arguments), _bulks(arguments)
