@@ -43,7 +43,7 @@ class Endpoint:
     """One server.
 
     Args:
-        url: `redis://[[user]:password@]host[:port][/db]`, `rediss://...` for TLS, or `unix:///path`; each with
+        url: `redis://[[user][:password]@]host[:port][/db]`, `rediss://...` for TLS, or `unix:///path`; each with
             `Options`.
 
     Raises:
