@@ -12,7 +12,7 @@ from msgspec import structs
 from sidecar.engine.exposure import BASELINE, Exposure
 from sidecar.engine.learner import Learner
 from sidecar.engine.preference import Odds
-from sidecar.engine.prospect import Draw, Prospect
+from sidecar.engine.prospect import Prospect
 from sidecar.gate.coin import PPM, toss
 from sidecar.model.decision import Ask, Decision, Source
 from sidecar.model.mode import STAGES, Mode
@@ -53,11 +53,11 @@ def plan(learner: Learner, ask: Ask, *, settled: bool, complete: bool = False) -
             nearly always do, and the rest is asked for when it does not.
     """
     prospect = _prospect(learner, ask)
-    draw = prospect.draw(learner.policy.rng)
+    preferred = prospect.draw(learner.policy.rng)
     gate = learner.view.gate
     share_ppm = gate.terms.share_ppm if learner.sampling else 0
     exposed = share_ppm > 0 and toss(gate.salt, learner.view.control.revision, ask.decision_id, share_ppm)
-    made = _plan(learner, ask, prospect, draw, exposed=exposed, complete=complete)
+    made = _plan(learner, ask, prospect, preferred, exposed=exposed, complete=complete)
     freshness = "any" if settled else learner.freshness(prospect.names)
     issue = Issue(
         made.menu,
@@ -79,21 +79,25 @@ def _prospect(learner: Learner, ask: Ask) -> Prospect[Plan]:
     return known or learner.prospects.put(key, Prospect(learner, ask), learner.view)
 
 
-def _plan(learner: Learner, ask: Ask, prospect: Prospect[Plan], draw: Draw, *, exposed: bool, complete: bool) -> Plan:
-    signature = prospect.signature(draw)
+def _plan(
+    learner: Learner, ask: Ask, prospect: Prospect[Plan], preferred: Sequence[int], *, exposed: bool, complete: bool
+) -> Plan:
+    signature = prospect.signature(preferred)
     if signature is None:
-        return _made(learner, ask, prospect, draw, exposed=exposed, complete=complete)
+        return _made(learner, ask, prospect, preferred, exposed=exposed, complete=complete)
     key = (signature, exposed, complete)
     known = prospect.plans.get(key)
     if known is None:
-        known = _made(learner, ask, prospect, draw, exposed=exposed, complete=complete)
+        known = _made(learner, ask, prospect, preferred, exposed=exposed, complete=complete)
         prospect.keep(key, known)
     return known
 
 
-def _made(learner: Learner, ask: Ask, prospect: Prospect[Plan], draw: Draw, *, exposed: bool, complete: bool) -> Plan:
+def _made(
+    learner: Learner, ask: Ask, prospect: Prospect[Plan], preferred: Sequence[int], *, exposed: bool, complete: bool
+) -> Plan:
     cases = affordable_cases(
-        draw.order,
+        prospect.order(preferred),
         prospect.ceilings,
         prospect.names,
         limited=prospect.limited,
@@ -102,7 +106,7 @@ def _made(learner: Learner, ask: Ask, prospect: Prospect[Plan], draw: Draw, *, e
         most=None if complete else _CASES_MOST,
     )
     sample = _sample(learner, exposed=exposed)
-    exposure = _exposure(sample, prospect, draw)
+    exposure = _exposure(sample, prospect, preferred)
     odds, options = Odds(prospect.tiers), []
     for case in cases:
         odds.allow(case.added)
@@ -110,9 +114,9 @@ def _made(learner: Learner, ask: Ask, prospect: Prospect[Plan], draw: Draw, *, e
             exposure.allow(case.added)
         # Without an affordable candidate the cheapest is certain.
         propensity = odds.of(case.chosen) if case.added else 1.0
-        options.append(_Option(case, _decision(learner, prospect, draw, case, propensity)))
+        options.append(_Option(case, _decision(learner, prospect, preferred, case, propensity)))
         if exposure and case.added:
-            options += _tossed(learner, prospect, draw, case, exposure)
+            options += _tossed(learner, prospect, preferred, case, exposure)
     options.reverse()
     menu = _menu(
         learner,
@@ -124,16 +128,18 @@ def _made(learner: Learner, ask: Ask, prospect: Prospect[Plan], draw: Draw, *, e
     return Plan(menu, tuple(option.decision for option in options))
 
 
-def _exposure(sample: Sample, prospect: Prospect[Plan], draw: Draw) -> Exposure | None:
+def _exposure(sample: Sample, prospect: Prospect[Plan], preferred: Sequence[int]) -> Exposure | None:
     """The coin of this decision; None where none is tossed."""
     if prospect.learned is None or not sample.share_ppm:
         return None
-    return Exposure(prospect.learned, draw.preferred, sample.share_ppm / PPM, exposed=sample.exposed)
+    return Exposure(prospect.learned, preferred, sample.share_ppm / PPM, exposed=sample.exposed)
 
 
-def _decision(learner: Learner, prospect: Prospect[Plan], draw: Draw, case: Affordable, propensity: float) -> Decision:
+def _decision(
+    learner: Learner, prospect: Prospect[Plan], preferred: Sequence[int], case: Affordable, propensity: float
+) -> Decision:
     gated = learner.mode in STAGES
-    proposal = draw.preferred[0] if draw.preferred else None
+    proposal = preferred[0] if preferred else None
     wanted = BASELINE if gated else proposal
     source = Source.BASELINE if gated else Source.LEARNED
     return Decision(
@@ -154,7 +160,7 @@ def _decision(learner: Learner, prospect: Prospect[Plan], draw: Draw, case: Affo
 
 
 def _tossed(
-    learner: Learner, prospect: Prospect[Plan], draw: Draw, case: Affordable, exposure: Exposure
+    learner: Learner, prospect: Prospect[Plan], preferred: Sequence[int], case: Affordable, exposure: Exposure
 ) -> list[_Option]:
     """The same case with a coin, preferred while the gate's allowance has room; nothing where there is none."""
     tossed = exposure.tossed()
@@ -163,7 +169,7 @@ def _tossed(
     stepped = stepped_over(exposure.preferred(), prospect.names)
     case = replace(case, chosen=tossed.executed, ceiling_nano=prospect.ceilings[tossed.executed], actions=stepped)
     decision = structs.replace(
-        _decision(learner, prospect, draw, case, tossed.propensity),
+        _decision(learner, prospect, preferred, case, tossed.propensity),
         source=Source.BASELINE if tossed.executed == BASELINE else Source.LEARNED,
         proposal=prospect.names[tossed.proposal],
         sampled=tossed.proposal != BASELINE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 from random import Random
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from sidecar.engine.exposure import BASELINE
 from sidecar.engine.learner import Learner
@@ -22,13 +22,6 @@ P = TypeVar("P")
 
 _PLANS_MOST = 64
 _REPEATING_MOST = 6
-
-
-class Draw(NamedTuple):
-    """One draw: all candidates in the order of preference, and those among them that the policy chose from."""
-
-    order: Sequence[int]
-    preferred: Sequence[int]
 
 
 class Prospect(Generic[P]):
@@ -54,22 +47,20 @@ class Prospect(Generic[P]):
         self.tiers += [fixed(verdict.too_slow)] if verdict.too_slow else []
         self.plans: dict[tuple[object, ...], P] = {}
 
-    def draw(self, rng: Random) -> Draw:
-        """Draw an order."""
-        orders = [ranked(tier, rng) for tier in self.tiers]
-        preferred = next((order for tier, order in zip(self.tiers, orders, strict=True) if tier is self.learned), ())
-        return Draw(list(dict.fromkeys(chain.from_iterable(orders))), preferred)
+    def draw(self, rng: Random) -> Sequence[int]:
+        """Draw the order in which the policy prefers those that it may choose from."""
+        return ranked(self.learned, rng) if self.learned else ()
 
-    def signature(self, draw: Draw) -> tuple[int, ...] | None:
+    def order(self, preferred: Sequence[int]) -> list[int]:
+        """All candidates in the order of preference, where the policy prefers these in this order."""
+        orders = (preferred if tier is self.learned else tier.indices for tier in self.tiers)
+        return list(dict.fromkeys(chain.from_iterable(orders)))
+
+    def signature(self, preferred: Sequence[int]) -> tuple[int, ...] | None:
         """What of a draw makes a difference; None for one that will hardly come up again."""
-        preferred = draw.preferred
-        if not preferred:
-            return ()
         if not self.limited:
-            return (preferred[0],)
-        if len(preferred) > _REPEATING_MOST:
-            return None
-        return tuple(preferred)
+            return (preferred[0],) if preferred else ()
+        return tuple(preferred) if len(preferred) <= _REPEATING_MOST else None
 
     def keep(self, signature: tuple[object, ...], plan: P) -> None:
         """Keep what was made of a draw."""

@@ -218,3 +218,24 @@ async def test_one_request_closes_a_bounded_number(subject: Subject, made: Trans
     await subject.apply(made.issue("last", freshness="refresh"))
     view = (await state(subject)).domains["route"]
     assert (view.counters["expired"], view.open) == (16, 5)
+
+
+async def test_menu_that_is_not_complete_is_short(subject: Subject, made: Transitions) -> None:
+    """Where nothing that was offered is affordable, but cheaper offers were left out, nothing is issued or counted."""
+    level = t.Level(100)
+    dear, cheap = t.Offer(200, "a", 200, "dear"), t.Offer(50, "b", 50, "cheap")
+    short = made.issue("d1", dear, level=level, complete=False)
+    assert await subject.apply(short) == t.Short()
+    assert await subject.apply(made.issue("d1", dear, level=level)) == t.Refused()
+    issued = await subject.apply(made.issue("d1", dear, cheap, level=level))
+    assert issued.offer == 1
+    assert (await state(subject)).domains["route"].counters["refused"] == 1
+
+
+async def test_overdue_money_is_free_for_a_better_offer(subject: Subject, made: Transitions) -> None:
+    """Where the first offer is not affordable, what is overdue is closed before another one is taken."""
+    level, dear, cheap = t.Level(100), t.Offer(100, "a", 100, "dear"), t.Offer(None, "b", 0, "cheap")
+    await subject.apply(made.issue("d1", dear, cheap, level=level, deadline_ms=400))
+    assert (await subject.apply(made.issue("d2", dear, cheap, level=level))).offer == 1
+    await subject.pass_ms(401)
+    assert (await subject.apply(made.issue("d3", dear, cheap, level=level))).offer == 0
