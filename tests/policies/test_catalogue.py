@@ -66,12 +66,13 @@ def test_a_broken_entry_point_is_said(third_party: dict[str, EntryPoint], value:
 
 
 def test_numpy_is_imported_only_for_thompson() -> None:
-    """A sidecar without Thompson policies does not pay for numpy."""
+    """A sidecar that decides nothing by Thompson sampling does not pay for numpy."""
     program = (
-        "import sys; from sidecar.policies.catalogue import make_policy\n"
-        "for name in ('first', 'random', 'epsilon_greedy', 'ucb1'): make_policy(name, {})\n"
-        "assert 'numpy' not in sys.modules\n"
-        "make_policy('thompson', {}); assert 'numpy' in sys.modules\n"
+        "import sys; from sidecar.model.arm import Arm; from sidecar.policies.catalogue import make_policy\n"
+        "arms = [Arm('a'), Arm('b')]\n"
+        "for name in ('first', 'random', 'epsilon_greedy', 'ucb1'): make_policy(name, {}).choice(arms, {})\n"
+        "made = make_policy('thompson', {}); assert 'numpy' not in sys.modules\n"
+        "made.choice(arms, {}); assert 'numpy' in sys.modules\n"
     )
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
