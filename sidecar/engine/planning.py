@@ -118,13 +118,8 @@ def _made(
         if exposure and case.added:
             options += _tossed(learner, prospect, preferred, case, exposure)
     options.reverse()
-    menu = _menu(
-        learner,
-        ask,
-        options,
-        sample,
-        complete=complete or not prospect.limited or len(set(prospect.ceilings)) <= _CASES_MOST,
-    )
+    complete = complete or not prospect.limited or len(set(prospect.ceilings)) <= _CASES_MOST
+    menu = _menu(learner, ask, options, sample, complete=complete)
     return Plan(menu, tuple(option.decision for option in options))
 
 

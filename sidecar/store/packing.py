@@ -29,9 +29,7 @@ def packed(prefix: str, transition: Hot) -> bytes:
         own = issue_arguments(transition)
         many, shared = _menu(menu)
         count, head = _head(prefix, "recommend", menu.scope)
-        if transition.wanted:
-            return _command(count + len(own) + many + len(transition.wanted), head, own, shared, transition.wanted)
-        return _command(count + len(own) + many, head, own, shared, ())
+        return _command(count + len(own) + many + len(transition.wanted), head, own, shared, transition.wanted)
     if isinstance(transition, t.Settle):
         own, name = settle_arguments(transition), "settle"
     else:
