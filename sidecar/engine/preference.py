@@ -15,22 +15,19 @@ from sidecar.policies.choice import Choice, Tally
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Candidates by index, and the choice among them (by their place in `indices`); `certain` if they are in order."""
+    """Candidates by index, and the choice among them (by their place in `indices`)."""
 
     indices: tuple[int, ...]
     choice: Choice
-    certain: bool = False
 
 
 def fixed(indices: Sequence[int]) -> Tier:
     """A tier without chance: the first allowed of `indices`."""
-    return Tier(tuple(indices), Choice(scores=tuple(-float(place) for place in range(len(indices)))), certain=True)
+    return Tier(tuple(indices), Choice(scores=tuple(-float(place) for place in range(len(indices)))))
 
 
-def ranked(tier: Tier, rng: Random) -> Sequence[int]:
+def ranked(tier: Tier, rng: Random) -> list[int]:
     """Draw an order of one tier's candidates."""
-    if tier.certain:
-        return tier.indices
     return [tier.indices[place] for place in tier.choice.rank(rng)]
 
 

@@ -146,8 +146,7 @@ class Short:
 class Settle:
     """Take one report. `collected` is what had been collected when the reward was computed.
 
-    `held` and `exposed` are what the reward adds to the gate's sums if the baseline or the proposal was executed, in
-    the phase `phase`; empty when there is no reward yet.
+    `held` and `exposed` are what it adds to the sums of `phase` if the baseline or the proposal was executed, if any.
     """
 
     scope: Scope

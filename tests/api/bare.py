@@ -41,14 +41,14 @@ async def echo(raw: bytes, _: Any) -> bytes:
 
 
 class Stubborn:
-    """A handler that swallows its cancellation until it is released."""
+    """Its handler `answer` swallows its cancellation until it is released."""
 
     def __init__(self) -> None:
         """Hold on."""
         self.entered = asyncio.Event()
         self.released = asyncio.Event()
 
-    async def __call__(self, raw: bytes, _: Any) -> bytes:
+    async def answer(self, raw: bytes, _: Any) -> bytes:
         """Wait, whatever is said."""
         self.entered.set()
         while not self.released.is_set():

@@ -111,11 +111,7 @@ async def test_our_transport_keeps_no_call_that_ended() -> None:
 async def test_a_call_that_is_under_way_is_not_swept() -> None:
     """The sweep takes out what has ended, and nothing else."""
     stubborn = Stubborn()
-
-    async def waiting(raw: bytes, context: Any) -> bytes:
-        return await stubborn(raw, context)
-
-    async with bare_native(waiting) as (server, channel):
+    async with bare_native(stubborn.answer) as (server, channel):
         call = asyncio.ensure_future(channel.unary_unary(PATH)(b"x"))
         await stubborn.entered.wait()
         table = CallsTable(server)
@@ -157,11 +153,7 @@ async def test_defect_what_cannot_be_encoded_is_never_answered(code: Any, traile
 async def test_defect_stop_waits_for_what_swallows_cancellation() -> None:
     """The grace is long over, and stop is still waiting."""
     stubborn = Stubborn()
-
-    async def waiting(raw: bytes, context: Any) -> bytes:
-        return await stubborn(raw, context)
-
-    async with bare_native(waiting) as (server, channel):
+    async with bare_native(stubborn.answer) as (server, channel):
         call = asyncio.ensure_future(channel.unary_unary(PATH)(b""))
         await stubborn.entered.wait()
         stopping = asyncio.create_task(server.stop(0.1))
@@ -177,11 +169,7 @@ async def test_defect_stop_waits_for_what_swallows_cancellation() -> None:
 async def test_defect_a_cancelled_stop_can_never_be_finished() -> None:
     """Once a stop was cancelled, later ones wait for ever."""
     stubborn = Stubborn()
-
-    async def waiting(raw: bytes, context: Any) -> bytes:
-        return await stubborn(raw, context)
-
-    async with bare_native(waiting) as (server, channel):
+    async with bare_native(stubborn.answer) as (server, channel):
         call = asyncio.ensure_future(channel.unary_unary(PATH)(b""))
         await stubborn.entered.wait()
         first = asyncio.create_task(server.stop(5))
@@ -203,11 +191,7 @@ async def test_our_stop_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says that something is left, and a later stop finds it ended."""
     monkeypatch.setattr(transport_file, "_STOP_MARGIN_S", 0.2)
     stubborn = Stubborn()
-
-    async def waiting(raw: bytes, context: Any) -> bytes:
-        return await stubborn(raw, context)
-
-    async with ours(waiting) as (transport, _, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with ours(stubborn.answer) as (transport, _, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         call = asyncio.ensure_future(channel.unary_unary(PATH)(b""))
         await stubborn.entered.wait()
         first = await transport.stop(0.1)
