@@ -191,7 +191,7 @@ async def _one_decision(fleet: Fleet, decision_id: str, rng: random.Random, log:
     elif fate == "too late":
         await asyncio.sleep(SHORT_MS / 1000 + 0.05)
         late = await fleet.call("Reward", _report(decision_id, reward=1.0 if entry.exposed else 0.0), rng)
-        assert late.outcome in (pb.REWARD_OUTCOME_LATE, pb.REWARD_OUTCOME_DUPLICATE), late
+        assert late.outcome == pb.REWARD_OUTCOME_LATE, late
         return
     else:
         return

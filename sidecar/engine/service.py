@@ -253,10 +253,14 @@ class LearningService:
         return (yield from flows.reward(learner, told.decision_id, told.signals, final=told.final))
 
     def _degraded(self, ask: Ask, error: StoreError) -> Decision:
-        """The baseline. The decision may have been recorded although its answer never came: give its money back."""
+        """The baseline. The decision may have been recorded although its answer never came: give its money back.
+
+        Not where the caller is told of the failure and may ask again under the same id: it then gets what was recorded.
+        """
         _log.debug("degraded: %s", error)
         learner = self.learner(ask.scope)
-        self._forsake(learner, ask)
+        if not (ask.strict and ask.repeatable):
+            self._forsake(learner, ask)
         return flows.baseline(ask, learner.mode, Source.DEGRADED)
 
     async def _run(self, flow: Flow[T]) -> T:

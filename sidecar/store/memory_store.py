@@ -162,14 +162,18 @@ class MemoryStore:
         return t.Applied(arm.name, domain.version, ceiling, arm.cost, arm.latency, domain.view(now) if folds else None)
 
     def _settle_closed(self, settle: t.Settle, domain: _Domain, decision: _Decision, now: int) -> t.Reply:
-        if decision.state in ("rewarded", "late"):
+        collected = _collected_text(decision.collected)
+        counted = decision.state == "expired" and collected != ""
+        if counted and collected != settle.collected:
+            return t.Merge(collected)
+        if decision.state == "rewarded" or (counted and collected == _collected_text(settle)):
             domain.counters["duplicates"] += 1
             return t.Duplicate()
+        domain.counters["late"] += 1
         known_cost = decision.collected is not None and decision.collected.cost_nano is not None
-        if settle.cost_nano is not None and not known_cost:
+        if decision.state != "late" and settle.cost_nano is not None and not known_cost:
             self._accounts.book(settle.scope, 0, settle.cost_nano, now)
         decision.state = "late"
-        domain.counters["late"] += 1
         return t.Late()
 
     def _release(self, release: t.Release, now: int) -> t.Reply:

@@ -87,3 +87,20 @@ async def test_a_blocked_store_does_not_hold_up(sidecars: Sidecars, connect: Con
         os.kill(server.pid, signal.SIGCONT)
 
     assert (answer.arm, answer.degraded) == ("a", True)
+
+
+async def test_a_strict_call_made_again_keeps_its_reward(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
+    """What was recorded for a strict call that failed is not taken back: the same call, repeated, gets it."""
+    with EmbeddedServer(data_dir) as server:
+        stub = connect(sidecars(redis_url=server.url).address)
+        await stub.Recommend(ask("before"))
+        assert server.pid
+        os.kill(server.pid, signal.SIGSTOP)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Recommend(ask("during", strict=True))
+        os.kill(server.pid, signal.SIGCONT)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+        report = pb.RewardRequest(domain="route", decision_id="during", signals=pb.Signals(reward=1))
+        assert (await stub.Recommend(ask("during", strict=True))).source == pb.SOURCE_REPLAY
+        assert (await stub.Reward(report)).outcome == pb.REWARD_OUTCOME_APPLIED

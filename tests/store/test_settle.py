@@ -80,16 +80,16 @@ async def test_late_report_teaches_nothing_and_costs_once(subject: Subject, made
     """After the deadline a cost is booked in full, once, and no reward counts."""
     await subject.apply(made.issue("d1", OFFER, deadline_ms=1))
     await subject.pass_ms(2)
-    assert await all_applied(subject, [made.settle(cost=6), made.settle(cost=6)]) == [t.Late(), t.Duplicate()]
+    assert await all_applied(subject, [made.settle(cost=6), made.settle(cost=6)]) == [t.Late(), t.Late()]
     assert await account(subject) == (6, 0, 6)
     assert (await arm(subject)).observations == 0
-    assert await counters(subject) == {"decisions": 1, "expired": 1, "late": 1, "duplicates": 1}
+    assert await counters(subject) == {"decisions": 1, "expired": 1, "late": 2}
 
 
 async def test_report_after_release_is_late(subject: Subject, made: Transitions) -> None:
     """A released decision that cost something after all has its cost booked, once."""
     await all_applied(subject, [made.issue("d1", OFFER), made.release()])
-    assert await all_applied(subject, [made.settle(cost=3), made.settle(cost=3)]) == [t.Late(), t.Duplicate()]
+    assert await all_applied(subject, [made.settle(cost=3), made.settle(cost=3)]) == [t.Late(), t.Late()]
     assert await account(subject) == (3, 0, 3)
 
 
@@ -97,8 +97,24 @@ async def test_late_cost_is_not_booked_when_it_was_collected(subject: Subject, m
     """A cost that a partial report brought was booked at the deadline, and is not booked again."""
     await all_applied(subject, [made.issue("d1", OFFER, deadline_ms=300), made.settle("d1", None, cost=4, final=False)])
     await subject.pass_ms(301)
-    assert await subject.apply(made.settle(cost=4)) == t.Late()
+    merge = await subject.apply(made.settle(cost=4))
+    assert await subject.apply(made.settle(cost=4, collected=merge.collected)) == t.Late()
     assert await account(subject) == (4, 0, 0)
+
+
+async def test_repeated_partial_report_has_counted(subject: Subject, made: Transitions) -> None:
+    """A partial report whose answer got lost counted at the deadline; sent again after it, it is a duplicate."""
+    partial = made.settle("d1", 250_000, cost=4, final=False)
+    await all_applied(subject, [made.issue("d1", OFFER, deadline_ms=300), partial])
+    await subject.pass_ms(301)
+    merge = await subject.apply(partial)
+    again = made.settle("d1", 250_000, cost=4, final=False, collected=merge.collected)
+    assert await subject.apply(again) == t.Duplicate()
+    assert await account(subject) == (4, 0, 0)
+    assert (await arm(subject)).defaulted == 1
+    more = made.settle("d1", 750_000, cost=4, collected=merge.collected)
+    assert await subject.apply(more) == t.Late(), "what it says beyond that is late"
+    assert await counters(subject) == {"decisions": 1, "expired": 1, "duplicates": 1, "late": 1}
 
 
 async def test_partial_report_is_kept(subject: Subject, made: Transitions) -> None:

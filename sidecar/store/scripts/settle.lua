@@ -28,6 +28,7 @@
 local keys = domain_keys(KEYS, ARGV[1])
 local id, cost, latency = ARGV[2], ARGV[7], ARGV[8]
 local shape = shape_of(ARGV[10], ARGV[11], ARGV[12])
+local report = table.concat({ ARGV[5], ARGV[6], cost, latency, ARGV[9] }, ' ')
 local now = now_ms()
 
 local record = redis.call('HGET', keys.pending, id)
@@ -40,15 +41,22 @@ if not record then
   local closed = redis.call('HGET', keys.settled, id)
   if not closed then return { UNKNOWN } end
   local state, rest = string.match(closed, '^(%a+)\t(.*)$')
-  if state == 'rewarded' or state == 'late' then
+  local collected = parse(rest).collected
+  -- What was collected before the deadline has counted, so a report that brings nothing else is not late: it is the
+  -- second try of one whose answer got lost.
+  local counted = state == 'expired' and collected ~= ''
+  if counted and collected ~= ARGV[4] then return { MERGE, collected } end
+  if state == 'rewarded' or counted and collected == report then
     redis.call('HINCRBY', keys.arms, 'duplicates', 1)
     return { DUPLICATE }
   end
-  -- Expired or released: the money was given back, so a cost is booked in full, unless it was collected before.
-  local collected = string.match(parse(rest).collected, '^%d* %d* (%d+)')
-  if cost ~= '' and not collected then book(keys.workspace, keys.level, now, 0, tonumber(cost)) end
-  redis.call('HSET', keys.settled, id, 'late\t' .. rest)
   redis.call('HINCRBY', keys.arms, 'late', 1)
+  if state == 'late' then return { LATE } end
+  -- Expired or released: the money was given back, so a cost is booked in full, unless it was collected before.
+  if cost ~= '' and not string.match(collected, '^%d* %d* (%d+)') then
+    book(keys.workspace, keys.level, now, 0, tonumber(cost))
+  end
+  redis.call('HSET', keys.settled, id, 'late\t' .. rest)
   return { LATE }
 end
 
@@ -60,7 +68,7 @@ if phase and phase ~= ARGV[13] and phase == redis.call('HGET', keys.gate, 'revis
   return { STALE, view(keys, now) }
 end
 if ARGV[3] == '0' then
-  decision.collected = table.concat({ ARGV[5], ARGV[6], cost, latency, ARGV[9] }, ' ')
+  decision.collected = report
   if sample then decision.sample = evidence == '' and sample or sample .. ' ' .. evidence end
   redis.call('HSET', keys.pending, id, packed(decision))
   return { COLLECTED, decision.arm }
