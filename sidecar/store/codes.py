@@ -8,24 +8,23 @@ from enum import IntEnum
 class Code(IntEnum):
     """The first element of every script's answer."""
 
-    ISSUED = 1
-    REPLAYED = 2
-    STALE = 3
-    REFUSED = 4
-    APPLIED = 5
-    COLLECTED = 6
-    MERGE = 7
-    DUPLICATE = 8
-    LATE = 9
-    UNKNOWN = 10
-    RELEASED = 11
-    CLOSED = 12
-    SWEPT = 13
-    MODE_SET = 14
-    READ = 15
-    CHANGED = 16
-    RESTORED = 17
-    CONFLICT = 18
-    FOLDED = 19
-    OUTRUN = 20
-    SHORT = 21
+    REPLAYED = 1
+    STALE = 2
+    REFUSED = 3
+    APPLIED = 4
+    COLLECTED = 5
+    MERGE = 6
+    DUPLICATE = 7
+    LATE = 8
+    UNKNOWN = 9
+    RELEASED = 10
+    CLOSED = 11
+    SWEPT = 12
+    MODE_SET = 13
+    READ = 14
+    CHANGED = 15
+    RESTORED = 16
+    CONFLICT = 17
+    FOLDED = 18
+    OUTRUN = 19
+    SHORT = 20

@@ -15,6 +15,7 @@ import hiredis
 
 from sidecar.errors import StoreUnavailable
 from sidecar.store.endpoint import Endpoint
+from sidecar.store.line import Joint
 from sidecar.store.packing import load, packed_call, with_source
 from sidecar.store.refusals import Kind, Refused, Unreachable
 from sidecar.store.routing import OneServer, Routing
@@ -30,6 +31,7 @@ class Begun(NamedTuple):
     command: bytes
     name: str
     until: float
+    joint: Joint | None = None
 
 
 class Connection:
@@ -50,7 +52,7 @@ class Connection:
         self._rest: Routing = OneServer(Stream(endpoint, timeout_s=timeout_s))
         self._loading: dict[tuple[Stream, str], asyncio.Task[None]] = {}
 
-    def begin(self, command: bytes, name: str, key: str, until: float = math.inf) -> Begun:
+    def begin(self, command: bytes, name: str, key: str, until: float = math.inf, joint: Joint | None = None) -> Begun:
         """Send a hot script; what is begun in one turn of the loop is sent together.
 
         Args:
@@ -58,14 +60,15 @@ class Connection:
             name: the script's.
             key: one of its keys.
             until: when to give up, by the loop's clock.
+            joint: see `Stream.begin`.
 
         Raises:
             StoreUnavailable: the server could not be asked.
         """
-        return _begun(self._hot.stream_of(key), command, name, until)
+        return _begun(self._hot.stream_of(key), command, name, until, joint)
 
     async def answer(self, begun: Begun) -> Any:  # noqa: ANN401 - whatever the script answers
-        """Wait for the raw answer.
+        """Wait for the answer: as the script gave it, or what the joint made of it.
 
         Raises:
             StoreUnavailable: the server did not answer in time, or refused.
@@ -121,17 +124,20 @@ class Connection:
 
     async def _answer_of_stranger(self, begun: Begun) -> Any:  # noqa: ANN401 - whatever the script answers
         """Send it again to a server that did not know the script."""
-        stream, command, name, until = begun.stream, begun.command, begun.name, begun.until
+        stream, command, name, until, joint = begun.stream, begun.command, begun.name, begun.until, begun.joint
+        if joint is not None:
+            command = joint.command([command])
         try:
             async with asyncio.timeout_at(until):
                 await self._load(stream, name)
             try:
-                return await stream.execute(command, until)
+                answer = await stream.execute(command, until)
             except Refused as error:
                 if error.kind is not Kind.NOSCRIPT:
                     raise
-            # Forgotten again, or another server answered: bring the source along.
-            return await stream.execute(with_source(command, name), until)
+                # Forgotten again, or another server answered: bring the source along.
+                answer = await stream.execute(with_source(command, name), until)
+            return joint.replies(answer)[0] if joint else answer
         except (Refused, OSError) as error:
             raise StoreUnavailable(name) from error
 
@@ -150,8 +156,8 @@ class Connection:
             del self._loading[stream, name]
 
 
-def _begun(stream: Stream, command: bytes, name: str, until: float) -> Begun:
+def _begun(stream: Stream, command: bytes, name: str, until: float, joint: Joint | None = None) -> Begun:
     try:
-        return Begun(stream.begin(command, until), stream, command, name, until)
+        return Begun(stream.begin(command, until, joint), stream, command, name, until, joint)
     except Unreachable as error:
         raise StoreUnavailable(name) from error

@@ -2,34 +2,112 @@
 
 Redis answers in the order in which it was asked, and says nothing of what an answer belongs to. So every command that
 was sent keeps its place in a queue until its reply comes, whether anybody still waits for it or not: a caller that has
-left leaves its place behind, and the reply for it is dropped. Nobody can ever be given the reply of another.
+left leaves its place behind, and the reply for it is dropped. Nobody can ever be given the reply of another. Calls that
+are alike may share one command; its reply then holds theirs, in their order.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 import hiredis
 
+from sidecar.errors import StoreMisbehaved
 from sidecar.store.refusals import Refused, Unreachable
+
+
+class Joint(Protocol):
+    """What calls have alike that go together in one command."""
+
+    most: int
+    """At most so many calls go together."""
+
+    def command(self, owns: Sequence[bytes]) -> bytes:
+        """The command for several calls, of what each has for its own."""
+
+    def replies(self, answer: Any) -> Sequence[Any]:  # noqa: ANN401 - whatever the server answers
+        """The reply to each of these calls, in order, in the answer to the command."""
 
 
 class Place:
     """A command, and what its caller waits on until the moment `until` of the loop's clock.
 
-    The result is the server's reply, or an exception to raise.
+    With a `joint` the command is only what this call has for its own. The result is the server's reply, or an
+    exception to raise.
     """
 
-    __slots__ = ("command", "future", "until")
+    __slots__ = ("command", "future", "joint", "until")
 
-    def __init__(self, command: bytes, future: asyncio.Future[Any], until: float) -> None:
-        """Keep all three."""
+    def __init__(self, command: bytes, future: asyncio.Future[Any], until: float, joint: Joint | None = None) -> None:
+        """Keep them."""
         self.command = command
         self.future = future
         self.until = until
+        self.joint = joint
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """This one alone."""
+        return (self,)
+
+    def give(self, reply: Any) -> None:  # noqa: ANN401 - whatever the server answers
+        """Give the reply to the caller, if it still waits."""
+        if not self.future.done():
+            self.future.set_result(reply)
+
+
+class Together:
+    """Places of calls that go in one command."""
+
+    __slots__ = ("_joint", "places")
+
+    def __init__(self, joint: Joint) -> None:
+        """Start with none."""
+        self._joint = joint
+        self.places: list[Place] = []
+
+    @property
+    def command(self) -> bytes:
+        """The one command."""
+        return self._joint.command([place.command for place in self.places])
+
+    def give(self, reply: Any) -> None:  # noqa: ANN401 - whatever the server answers
+        """Give each its reply; all the same one when it is an exception."""
+        for place, own in zip(self.places, self._replies(reply), strict=True):
+            place.give(own)
+
+    def _replies(self, reply: Any) -> Sequence[Any]:  # noqa: ANN401 - as above
+        if not isinstance(reply, Exception):
+            try:
+                replies = self._joint.replies(reply)
+                if len(replies) == len(self.places):
+                    return replies
+                reply = StoreMisbehaved("reply", f"{len(replies)} replies to {len(self.places)} calls")
+            except StoreMisbehaved as error:
+                reply = error
+        return [reply] * len(self.places)
+
+
+Asked = Place | Together
+
+
+def joined(places: Iterable[Place]) -> list[Asked]:
+    """What to send for these places: those that may go together do, from where the first of them stands."""
+    asked: list[Asked] = []
+    open_to: dict[Joint, Together] = {}
+    for place in places:
+        if place.joint is None:
+            asked.append(place)
+            continue
+        together = open_to.get(place.joint)
+        if together is None or len(together.places) >= place.joint.most:
+            together = open_to[place.joint] = Together(place.joint)
+            asked.append(together)
+        together.places.append(place)
+    return asked
 
 
 class Line(asyncio.Protocol):
@@ -46,7 +124,7 @@ class Line(asyncio.Protocol):
         self._resumed = writable
         self._reader = hiredis.Reader(replyError=Refused)
         self._transport: asyncio.Transport | None = None
-        self.asked: deque[Place] = deque()
+        self.asked: deque[Asked] = deque()
         self.writable = True
         self.heard_at = 0.0
         """When the server last said something, or was asked something after it owed nothing; by the loop's clock."""
@@ -56,14 +134,14 @@ class Line(asyncio.Protocol):
         """Whether there is a socket that was not lost yet."""
         return self._transport is not None
 
-    def ask(self, places: Sequence[Place], now: float) -> None:
+    def ask(self, asked: Sequence[Asked], now: float) -> None:
         """Send commands in one write."""
         if self._transport is None:
             raise Unreachable("the connection was lost")
         if not self.asked:
             self.heard_at = now
-        self.asked.extend(places)
-        self._transport.write(b"".join([place.command for place in places]))
+        self.asked.extend(asked)
+        self._transport.write(b"".join([one.command for one in asked]))
 
     def drop(self, why: BaseException) -> None:
         """Give the socket up; every caller that still waits is told."""
@@ -74,9 +152,7 @@ class Line(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
         while self.asked:
-            future = self.asked.popleft().future
-            if not future.done():
-                future.set_result(Unreachable(f"the connection was lost: {why}"))
+            self.asked.popleft().give(Unreachable(f"the connection was lost: {why}"))
         lost(self, why)
 
     # --- what the socket tells
@@ -93,9 +169,7 @@ class Line(asyncio.Protocol):
         try:
             self._reader.feed(data)
             while (reply := gets()) is not False:
-                future = asked.popleft().future
-                if not future.done():
-                    future.set_result(reply)
+                asked.popleft().give(reply)
         except (hiredis.HiredisError, IndexError) as error:  # not RESP, or a reply that nobody asked for
             self.drop(error)
 

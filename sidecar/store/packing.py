@@ -1,12 +1,14 @@
 """The calls of every request as the bytes that are sent: EVALSHA with keys and arguments, in RESP.
 
-What many calls share is packed once: the beginning with script and keys for each domain, and each menu, since many
-decisions are made from one. What is left for a call of its own are a few short arguments.
+What calls share is packed once: the beginning with script and keys for each domain, each menu, and what decisions asked
+for at the same time have alike, so that one call can make them all. What a decision has for its own is its id.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import hiredis
 
@@ -14,28 +16,66 @@ from sidecar.model.names import Scope
 from sidecar.store import transitions as t
 from sidecar.store.keys import domain_keys
 from sidecar.store.lua import script
-from sidecar.store.wire import Argument, Call, issue_arguments, menu_arguments, release_arguments, settle_arguments
+from sidecar.store.wire import (
+    Argument,
+    Call,
+    issue_replies,
+    known_arguments,
+    menu_arguments,
+    release_arguments,
+    settle_arguments,
+)
 
 Hot = t.Issue | t.Settle | t.Release
 Part = tuple[int, bytes]
 
-HOT_SCRIPTS: dict[type, str] = {t.Issue: "recommend", t.Settle: "settle", t.Release: "release"}
+_DECISIONS_MOST, _OFFERS_MOST = 32, 128
 
 
-def packed(prefix: str, transition: Hot) -> bytes:
+class Alike:
+    """Decisions that one call makes: they share a menu, and what is known where they are asked for."""
+
+    def __init__(self, prefix: str, issue: t.Issue) -> None:
+        """Pack what is alike."""
+        keys, head = _head(prefix, "recommend", issue.menu.scope)
+        many, menu = _menu(issue.menu)
+        known = known_arguments(issue)
+        self._count = keys + many + len(known) + 1 + len(issue.wanted)
+        self._start = head + menu + _bulks(known)
+        self._wanted = _bulks(issue.wanted) if issue.wanted else b""
+        self.most = max(1, min(_DECISIONS_MOST, _OFFERS_MOST // max(1, len(issue.menu.offers))))
+
+    def command(self, owns: Sequence[bytes]) -> bytes:
+        """The call for decisions with these ids, each packed."""
+        count = len(owns)
+        ids = b"".join(owns)
+        return b"*%d\r\n%b%b%b%b" % (self._count + count, self._start, _bulk(str(count)), ids, self._wanted)
+
+    def replies(self, answer: Any) -> Sequence[t.Reply]:  # noqa: ANN401 - whatever the script answers
+        """What became of each."""
+        return issue_replies(answer)
+
+
+def alike(prefix: str, issue: t.Issue) -> Alike:
+    """What a decision has alike with others; the same object for those that may go together."""
+    return _alike(
+        prefix, issue.menu, issue.known_version, issue.known_revision, issue.freshness, issue.repeatable, issue.wanted
+    )
+
+
+def own(issue: t.Issue) -> bytes:
+    """What a decision has for its own."""
+    return _bulk(issue.decision_id)
+
+
+def packed(prefix: str, transition: t.Settle | t.Release) -> bytes:
     """The command that applies a transition."""
-    if isinstance(transition, t.Issue):
-        menu = transition.menu
-        own = issue_arguments(transition)
-        many, shared = _menu(menu)
-        count, head = _head(prefix, "recommend", menu.scope)
-        return _command(count + len(own) + many + len(transition.wanted), head, own, shared, transition.wanted)
     if isinstance(transition, t.Settle):
-        own, name = settle_arguments(transition), "settle"
+        arguments, name = settle_arguments(transition), "settle"
     else:
-        own, name = release_arguments(transition), "release"
+        arguments, name = release_arguments(transition), "release"
     count, head = _head(prefix, name, transition.scope)
-    return _command(count + len(own), head, own, b"", ())
+    return b"*%d\r\n%b%b" % (count + len(arguments), head, _bulks(arguments))
 
 
 def packed_call(call: Call) -> bytes:
@@ -59,8 +99,9 @@ def load(name: str) -> bytes:
     return _packed(("SCRIPT", "LOAD", script(name).source))
 
 
-def _command(count: int, head: bytes, own: tuple[Argument, ...], shared: bytes, last: tuple[str, ...]) -> bytes:
-    return b"*%d\r\n%b%b%b%b" % (count, head, _bulks(own), shared, _bulks(last) if last else b"")
+def _bulk(text: str) -> bytes:
+    raw = text.encode()
+    return b"$%d\r\n%b\r\n" % (len(raw), raw)
 
 
 def _bulks(arguments: tuple[Argument, ...]) -> bytes:
@@ -77,6 +118,12 @@ def _packed(arguments: tuple[Argument, ...]) -> bytes:
 def _head(prefix: str, name: str, scope: Scope) -> Part:
     keys = domain_keys(prefix, scope)
     return 3 + len(keys), _bulks(("EVALSHA", script(name).sha, len(keys), *keys))
+
+
+@lru_cache(maxsize=512)
+def _alike(prefix: str, menu: t.Menu, version: int, revision: int, *known: Any) -> Alike:  # noqa: ANN401 - as an Issue has
+    freshness, repeatable, wanted = known
+    return Alike(prefix, t.Issue(menu, "", version, revision, freshness, repeatable, wanted))
 
 
 @lru_cache(maxsize=512)

@@ -12,7 +12,7 @@ from sidecar.store import transitions as t
 from sidecar.store.connection import Begun, Connection
 from sidecar.store.fields import domains_from
 from sidecar.store.keys import domain_keys, workspace_key
-from sidecar.store.packing import HOT_SCRIPTS, Hot, packed, scope_of
+from sidecar.store.packing import Hot, alike, own, packed, scope_of
 from sidecar.store.wire import call_for, changed_domains, read_call, reply_from, workspace_from
 
 _READ_ATTEMPTS = 5
@@ -76,13 +76,17 @@ class RedisStore:
             return error
 
     def _begin(self, transition: Hot, until: float) -> Begun:
-        name, scope = HOT_SCRIPTS[type(transition)], scope_of(transition)
-        return self._connection.begin(
-            packed(self._prefix, transition), name, domain_keys(self._prefix, scope)[0], until
-        )
+        key = domain_keys(self._prefix, scope_of(transition))[0]
+        if isinstance(transition, t.Issue):
+            joint = alike(self._prefix, transition)
+            return self._connection.begin(own(transition), "recommend", key, until, joint)
+        name = "settle" if isinstance(transition, t.Settle) else "release"
+        return self._connection.begin(packed(self._prefix, transition), name, key, until)
 
     async def _finish(self, begun: Begun) -> t.Reply:
-        return reply_from(begun.name, await self._connection.answer(begun))
+        answer = await self._connection.answer(begun)
+        reply: t.Reply = answer if begun.joint else reply_from(begun.name, answer)
+        return reply
 
     async def domains(self, tenant: str, workspace: str) -> list[str]:
         """The names of a workspace's domains."""

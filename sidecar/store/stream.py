@@ -14,11 +14,12 @@ import contextlib
 import logging
 import math
 from collections import deque
+from itertools import chain
 from random import Random
 from typing import Any
 
 from sidecar.store.endpoint import Endpoint
-from sidecar.store.line import Line, Place
+from sidecar.store.line import Joint, Line, Place, joined
 from sidecar.store.refusals import Kind, Refused, Unreachable
 
 _log = logging.getLogger(__name__)
@@ -57,12 +58,14 @@ class Stream:
         """Send a packed command and wait for its reply; see `begin` and `reply_of`."""
         return await reply_of(self.begin(command, until))
 
-    def begin(self, command: bytes, until: float = math.inf) -> asyncio.Future[Any]:
+    def begin(self, command: bytes, until: float = math.inf, joint: Joint | None = None) -> asyncio.Future[Any]:
         """Send a packed command. What was begun in one turn of the loop is sent together.
 
         Args:
             command: the bytes to send, in RESP.
             until: when to give up, by the loop's clock; never later than `timeout_s` from now.
+            joint: what this call has in common with others, if it may go in one command with them; `command` is then
+                what it has for its own.
 
         Returns:
             What `reply_of` waits for.
@@ -73,7 +76,7 @@ class Stream:
         self._admit()
         loop = asyncio.get_running_loop()
         until = min(until, loop.time() + self._timeout_s)
-        place = Place(command, loop.create_future(), until)
+        place = Place(command, loop.create_future(), until, joint)
         self._waiting.append(place)
         if self._line is None:
             self._reconnect()
@@ -115,7 +118,7 @@ class Stream:
         going = [place for place in self._waiting if not place.future.done()]
         self._waiting.clear()
         if going:
-            line.ask(going, asyncio.get_running_loop().time())
+            line.ask(joined(going), asyncio.get_running_loop().time())
 
     def _turn_away(self, why: Unreachable) -> None:
         while self._waiting:
@@ -133,7 +136,8 @@ class Stream:
     def _ring(self) -> None:
         now, soonest = asyncio.get_running_loop().time(), math.inf
         line, self._alarm = self._line, None
-        for place in (*(line.asked if line else ()), *self._waiting):
+        asked = chain.from_iterable(one.places for one in line.asked) if line else ()
+        for place in chain(asked, self._waiting):
             if place.future.done():
                 continue
             if place.until <= now:

@@ -34,7 +34,8 @@ def call_for(prefix: str, transition: t.Transition) -> Call:
     if isinstance(transition, t.Read):
         raise TypeError("a workspace is read by read_call")
     if isinstance(transition, t.Issue):
-        arguments = (*issue_arguments(transition), *menu_arguments(transition.menu), *transition.wanted)
+        known = (*menu_arguments(transition.menu), *known_arguments(transition))
+        arguments = (*known, 1, transition.decision_id, *transition.wanted)
         return Call("recommend", domain_keys(prefix, transition.menu.scope), arguments)
     script, arguments_of = _OF_ONE_DOMAIN[type(transition)]
     return Call(script, domain_keys(prefix, transition.scope), arguments_of(transition))
@@ -58,9 +59,9 @@ def _level(level: t.Level) -> tuple[str | int, str, str | int]:
     return (_optional(level.limit_nano), level.window, _optional(level.pace_nano))
 
 
-def issue_arguments(issue: t.Issue) -> tuple[Argument, ...]:
-    """What is this decision's own; its menu's arguments follow, then the wanted arms."""
-    return (issue.decision_id, int(issue.repeatable), issue.known_version, issue.known_revision, issue.freshness)
+def known_arguments(issue: t.Issue) -> tuple[Argument, ...]:
+    """What the caller knows. It follows the menu; then come how many decisions are asked for, their ids, and arms."""
+    return (issue.known_version, issue.known_revision, issue.freshness, int(issue.repeatable))
 
 
 def menu_arguments(menu: t.Menu) -> tuple[Argument, ...]:
@@ -140,6 +141,29 @@ def _restore(restore: t.Restore) -> list[str | int]:
     return arguments
 
 
+def issue_replies(answer: Any) -> list[t.Reply]:  # noqa: ANN401 - whatever the server sent
+    """The typed replies in an answer of `recommend`, one for each id.
+
+    Raises:
+        StoreMisbehaved: it is not one that this version knows.
+    """
+    try:
+        version, deadline, view, outcomes = answer
+        latest = int(version), int(deadline), _optional_view(view)
+        return [_issue_reply(outcome, *latest) for outcome in outcomes]
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise StoreMisbehaved("recommend", answer) from error
+
+
+def _issue_reply(outcome: Any, version: int, deadline: int, view: DomainView | None) -> t.Reply:  # noqa: ANN401 - as above
+    if isinstance(outcome, int):
+        return t.Issued(outcome - 1, deadline, version, view)
+    code = Code(outcome[0])
+    if code is Code.STALE and view is not None:
+        return t.Stale(view)
+    return _UNISSUED[code](outcome)
+
+
 def reply_from(script: str, answer: Any) -> t.Reply:  # noqa: ANN401 - whatever the server sent
     """The typed reply in a script's answer.
 
@@ -184,12 +208,14 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode()
 
 
-_REPLIES: dict[Code, Callable[[Any], t.Reply]] = {
-    Code.ISSUED: lambda a: t.Issued(a[1] - 1, int(a[2]), int(a[3]), _optional_view(a[4])),
-    Code.REPLAYED: lambda a: t.Replayed(a[1].decode(), int(a[2])),
-    Code.STALE: lambda a: t.Stale(_view(a[1])),
+_UNISSUED: dict[Code, Callable[[Any], t.Reply]] = {
+    Code.REPLAYED: lambda o: t.Replayed(o[1].decode(), int(o[2])),
     Code.REFUSED: lambda _: t.Refused(),
     Code.SHORT: lambda _: t.Short(),
+}
+
+_REPLIES: dict[Code, Callable[[Any], t.Reply]] = {
+    Code.STALE: lambda a: t.Stale(_view(a[1])),
     Code.APPLIED: lambda a: t.Applied(
         a[1].decode(), int(a[2]), int(a[3]), average_from(_text(a[4])), average_from(_text(a[5])), _optional_view(a[6])
     ),

@@ -12,7 +12,7 @@ from sidecar.engine.service import Told
 from sidecar.errors import InvalidInput, SidecarError, StoreUnavailable
 from sidecar.model.decision import Ask, Candidate, Decision, Source
 from sidecar.model.signals import Signals
-from sidecar.store.line import Line
+from sidecar.store.line import Asked, Line
 from sidecar.store.redis_store import RedisStore
 from tests.conftest import RedisStores
 
@@ -44,18 +44,19 @@ async def test_order_is_kept_and_each_is_recorded(launch: Launch) -> None:
 
 
 async def test_a_batch_is_written_at_once(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixty-four decisions are one write; more go in parts of sixty-four."""
+    """Sixty-four decisions are one write of few commands; more go in parts of sixty-four."""
     one = launch()
     await one.recommend()
     writes, ask = [], Line.ask
 
-    def counted(line: Line, places: list[object], now: float) -> None:
-        writes.append(len(places))
-        ask(line, places, now)  # type: ignore[arg-type]  # as it was called
+    def counted(line: Line, asked: list[Asked], now: float) -> None:
+        writes.append([len(one.places) for one in asked])
+        ask(line, asked, now)
 
     monkeypatch.setattr(Line, "ask", counted)
     await one.service.recommend_all([Ask(one.scope, f"e{number}", ARMS) for number in range(150)])
-    assert writes == [64, 64, 22]
+    assert [sum(commands) for commands in writes] == [64, 64, 22]
+    assert max(len(commands) for commands in writes) <= 4
 
 
 async def test_money_is_never_promised_twice_within_a_batch(launch: Launch) -> None:

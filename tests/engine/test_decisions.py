@@ -239,12 +239,14 @@ class Stalling(RedisStore):
         return reply
 
 
-@pytest.mark.parametrize("strict", [False, True])
-async def test_decision_that_nobody_heard_of_is_released(launch: Launch, redis_store: RedisStore, strict: bool) -> None:
+@pytest.mark.parametrize(("strict", "repeatable"), [(False, False), (False, True), (True, False)])
+async def test_decision_that_nobody_heard_of_is_released(
+    launch: Launch, redis_store: RedisStore, strict: bool, repeatable: bool
+) -> None:
     """When the answer comes too late for the caller, the decision that was recorded gives its money back."""
     one = launch(store=Stalling(redis_store), budget={"limit_usd": 1})
     try:
-        decision = await one.recommend(Candidate("a", 100), strict=strict, within_s=0.2)
+        decision = await one.recommend(Candidate("a", 100), strict=strict, repeatable=repeatable, within_s=0.2)
         assert (decision.source, strict) == (Source.DEGRADED, False)
     except StoreUnavailable:
         assert strict
@@ -252,6 +254,16 @@ async def test_decision_that_nobody_heard_of_is_released(launch: Launch, redis_s
     status = await one.status()
     assert status.domains["route"].counters["released"] == 1
     assert status.accounts["workspace"].reserved_nano == 0
+
+
+async def test_strict_call_that_may_be_repeated_keeps_its_decision(launch: Launch, redis_store: RedisStore) -> None:
+    """A caller who was told of the failure asks again under the same id, and gets what was recorded."""
+    one = launch(store=Stalling(redis_store), budget={"limit_usd": 1})
+    with pytest.raises(StoreUnavailable):
+        await one.recommend(Candidate("a", 100), strict=True, within_s=0.2)
+    assert not one.service._tasks
+    status = await one.status()
+    assert (status.domains["route"].open, status.accounts["workspace"].reserved_nano) == (1, 100)
 
 
 class Restless(RedisStore):

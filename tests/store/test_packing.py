@@ -8,12 +8,13 @@ import hiredis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from sidecar.model.names import Scope
 from sidecar.store import transitions as t
 from sidecar.store.keys import domain_keys
 from sidecar.store.lua import script, script_names
-from sidecar.store.packing import HOT_SCRIPTS, Hot, load, packed, packed_call, scope_of, with_source
+from sidecar.store.packing import Hot, alike, load, own, packed, packed_call, scope_of, with_source
 from sidecar.store.wire import Call, call_for
 
 # Any text that UTF-8 can hold, and often what means something in RESP or in keys.
@@ -58,13 +59,19 @@ def expected(call: Call, *first: str) -> list[bytes]:
     return [str(word).encode() for word in (*first, len(call.keys), *call.keys, *call.arguments)]
 
 
+def sent(prefix: str, transition: Hot) -> bytes:
+    """Pack a transition that goes alone."""
+    if isinstance(transition, t.Issue):
+        return alike(prefix, transition).command([own(transition)])
+    return packed(prefix, transition)
+
+
 @given(prefix=TEXTS, transition=HOT)
 def test_packed_is_what_the_call_says(prefix: str, transition: Hot) -> None:
     """Script, number of keys, keys and arguments are those of the call, in order, and so they are a second time."""
-    call, command = call_for(prefix, transition), packed(prefix, transition)
-    assert call.script == HOT_SCRIPTS[type(transition)]
+    call, command = call_for(prefix, transition), sent(prefix, transition)
     assert unpacked(command) == expected(call, "EVALSHA", script(call.script).sha)
-    assert packed(prefix, transition) == command
+    assert sent(prefix, transition) == command
     assert scope_of(transition) == (transition.menu.scope if isinstance(transition, t.Issue) else transition.scope)
 
 
@@ -72,7 +79,7 @@ def test_packed_is_what_the_call_says(prefix: str, transition: Hot) -> None:
 def test_source_replaces_the_name_only(prefix: str, transition: Hot) -> None:
     """With the source in place of its digest all else is as it was, though a name may look like a command."""
     call = call_for(prefix, transition)
-    whole = unpacked(with_source(packed(prefix, transition), call.script))
+    whole = unpacked(with_source(sent(prefix, transition), call.script))
     assert whole == expected(call, "EVAL", script(call.script).source)
 
 
@@ -87,7 +94,34 @@ def test_what_is_kept_is_kept_apart(menu: t.Menu, other: Scope, prefix: str, wan
             t.Release(other, decision, menu.shape),
         ):
             call = call_for(prefix, one)
-            assert unpacked(packed(prefix, one)) == expected(call, "EVALSHA", script(call.script).sha)
+            assert unpacked(sent(prefix, one)) == expected(call, "EVALSHA", script(call.script).sha)
+
+
+@given(prefix=TEXTS, first=ISSUES, ids=st.lists(TEXTS, min_size=1, max_size=40))
+def test_decisions_alike_go_together(prefix: str, first: t.Issue, ids: list[str]) -> None:
+    """What several decisions have alike is sent once, then how many there are, and each id."""
+    several = [structs.replace(first, decision_id=one) for one in ids]
+    joint = alike(prefix, first)
+    assert all(alike(prefix, one) is joint for one in several)
+    words = unpacked(joint.command([own(one) for one in several]))
+    alone = expected(call_for(prefix, first), "EVALSHA", script("recommend").sha)
+    last = len(alone) - len(first.wanted) - 2
+    named = [str(word).encode() for word in (len(ids), *ids, *first.wanted)]
+    assert words == [*alone[:last], *named]
+
+
+@given(prefix=TEXTS, one=ISSUES, other=ISSUES)
+def test_what_differs_is_kept_apart(prefix: str, one: t.Issue, other: t.Issue) -> None:
+    """Decisions from other menus, or made on other knowledge, never go together."""
+    for differing in (
+        other,
+        structs.replace(one, known_version=one.known_version + 1),
+        structs.replace(one, known_revision=one.known_revision + 1),
+        structs.replace(one, freshness="exact" if one.freshness == "any" else "any"),
+        structs.replace(one, repeatable=not one.repeatable),
+        structs.replace(one, wanted=(*one.wanted, "another")),
+    ):
+        assert alike(prefix, one) is not alike(prefix, differing)
 
 
 @given(keys=st.lists(TEXTS, max_size=4), arguments=st.lists(TEXTS | INTEGERS, max_size=4))

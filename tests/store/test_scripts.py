@@ -88,7 +88,7 @@ def test_keys_of_a_domain_come_in_one_order(name: str) -> None:
     """Every script of one domain explains the same eight keys in the order in which they are sent."""
     kinds = [*DOMAIN_KINDS, "workspace"]
     assert re.findall(r"(\d) (\w+)", section(name, "KEYS")) == [(str(at), kind) for at, kind in enumerate(kinds, 1)]
-    assert re.search(r"domain_keys\(KEYS, ARGV\[[16]\]\)", body(name))
+    assert re.search(r"domain_keys\(KEYS, ARGV\[1\]\)", body(name))
 
 
 @pytest.mark.parametrize("name", ["restore", "snapshot"])
@@ -123,7 +123,7 @@ def test_every_script_has_a_transition() -> None:
 def test_calls_fit_the_header(name: str, keys: int, arguments: int) -> None:
     """As many keys and arguments are sent as the header explains; fields of the gate in pairs where these begin."""
     fields = 2 * len(gate_fields(GateState()))
-    counted = {"recommend": 25 + 6, "restore": 2, "snapshot": 1, "set_mode": 6 + fields, "fold": 7 + fields}
+    counted = {"recommend": 20 + 6 + 6, "restore": 2, "snapshot": 1, "set_mode": 6 + fields, "fold": 7 + fields}
     assert arguments == counted.get(name, len(documented(name, "ARGV")))
     assert keys == {"restore": 1, "snapshot": 9}.get(name, 8)
 
@@ -139,14 +139,20 @@ def test_what_is_repeated_comes_last(name: str, first: int) -> None:
 def test_more_offers_are_six_arguments_each() -> None:
     """An offer is sent as threshold, what that is compared with, arm, ceiling, answer, and whether it is a sample."""
     more = t.Offer(7, "b", 7, "answer b", unpaced=True, sampled=True)
-    sent = call_for("p", MADE.issue("d1", more, FREE)).arguments[-12:]
+    sent = call_for("p", MADE.issue("d1", more, FREE)).arguments[20:32]
     assert sent == (7, "limit", "b", 7, "answer b", "sample", "", "pace", "a", 0, "answer a", "")
+
+
+def test_knowledge_and_ids_come_last() -> None:
+    """Behind the offers: version, revision, freshness, whether ids may be known, how many they are, and the ids."""
+    sent = call_for("p", MADE.issue("d1", version=7, revision=2, freshness="exact")).arguments[26:]
+    assert sent == (7, 2, "exact", 1, 1, "d1")
 
 
 def test_sample_comes_before_the_offers() -> None:
     """What makes a decision evidence is sent as proposal, agreement, side, share, and the epoch's bounds."""
     sample = t.Sample(exposed=True, share_ppm=100_000, epoch_decisions=50, epoch_ms=225_000)
-    sent = call_for("p", MADE.issue("d1", proposal="b", agrees=True, sample=sample)).arguments[17:25]
+    sent = call_for("p", MADE.issue("d1", proposal="b", agrees=True, sample=sample)).arguments[12:20]
     assert sent == ("b", 1, 1, 100_000, 50, 225_000, 1, 1)
 
 

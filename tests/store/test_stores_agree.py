@@ -22,6 +22,7 @@ from sidecar.model.names import Scope
 from sidecar.model.units import reward_sq_nano
 from sidecar.model.view import DomainView, WorkspaceView
 from sidecar.store import transitions as t
+from sidecar.store.line import Joint
 from sidecar.store.lua import script
 from sidecar.store.memory_store import MemoryStore
 from sidecar.store.redis_store import RedisStore
@@ -55,9 +56,9 @@ class ClockedConnection:
             await self._client.set(CLOCK, self._told)
         return await self._client.eval(clocked, len(call.keys), *call.keys, *call.arguments)
 
-    def begin(self, command: bytes, name: str, _: str, __: float) -> SimpleNamespace:
+    def begin(self, command: bytes, name: str, _: str, __: float, joint: Joint | None = None) -> SimpleNamespace:
         """Keep the bytes that would be sent."""
-        return SimpleNamespace(command=command, name=name)
+        return SimpleNamespace(command=joint.command([command]) if joint else command, name=name, joint=joint)
 
     async def answer(self, begun: SimpleNamespace) -> Any:
         """Run a hot script at the clock's time, from the bytes that would have been sent."""
@@ -65,7 +66,8 @@ class ClockedConnection:
         reader.feed(begun.command)
         words: Any = reader.gets()
         keys = int(words[2])
-        return await self.run(Call(name, words[3 : 3 + keys], words[3 + keys :]))
+        answer = await self.run(Call(name, words[3 : 3 + keys], words[3 + keys :]))
+        return begun.joint.replies(answer)[0] if begun.joint else answer
 
     async def fields(self, key: str) -> list[str]:
         """Name the fields of a hash."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from sidecar.store import stream as module
 from sidecar.store.endpoint import Endpoint
-from sidecar.store.line import Line, Place
+from sidecar.store.line import Line, Place, Together
 from sidecar.store.refusals import Unreachable
-from sidecar.store.stream import Stream
+from sidecar.store.stream import Stream, reply_of
 
 from .scripted import EchoServer, Step, echo, tasks_left, turns
 
@@ -36,11 +36,12 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A call: after how many turns it begins, how it ends, how long its text is."""
+    """A call: after how many turns it begins, how it ends, how long its text is, whether it goes with others."""
 
     after: int = 0
     fate: Fate = Fate()
     padding: int = 0
+    joins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ FATES = st.one_of(
     st.builds(Fate, st.sampled_from(["before read", "after read"]), st.integers(1, 12)),
     st.builds(Fate, st.just("deadline"), st.integers(0, 5)),
 )
-CALLS = st.builds(Asking, st.integers(0, 30), FATES, st.sampled_from([0, 0, 0, 0, 40, LONG]))
+CALLS = st.builds(Asking, st.integers(0, 30), FATES, st.sampled_from([0, 0, 0, 0, 40, LONG]), st.booleans())
 STEPS = st.builds(
     Step,
     st.integers(0, 20),
@@ -75,6 +76,23 @@ SCENARIOS = st.builds(
     st.lists(CALLS, min_size=2, max_size=12).map(tuple),
     st.lists(STEPS, max_size=25).map(tuple).filter(lambda steps: sum(step.hang_up for step in steps) <= 2),
 )
+
+
+class Chorus:
+    """What calls that go together have alike: their texts are echoed as one."""
+
+    most = 3
+
+    def command(self, owns: Sequence[bytes]) -> bytes:
+        """Ask for one echo."""
+        return echo(b"|".join(owns))
+
+    def replies(self, answer: bytes) -> Sequence[bytes]:
+        """Take it apart."""
+        return answer.split(b"|")
+
+
+CHORUS = Chorus()
 
 
 class Hooks:
@@ -107,7 +125,10 @@ async def call(stream: Stream, text: str, one: Asking) -> Any:
     """Make one call."""
     await turns(one.after)
     within = one.fate.number / 1000 if one.fate.kind == "deadline" else LIMIT_S
-    return await stream.execute(echo(text), asyncio.get_running_loop().time() + within)
+    until = asyncio.get_running_loop().time() + within
+    if one.joins:
+        return await reply_of(stream.begin(text.encode(), until, CHORUS))
+    return await stream.execute(echo(text), until)
 
 
 async def cancel(task: asyncio.Task[Any], after: int) -> None:
@@ -186,6 +207,12 @@ async def play(scenario: Scenario, path: Path, base: type[Line] = Line) -> None:
 @example(
     scenario=Scenario((Asking(), Asking(padding=LONG), Asking(after=9)), (Step(), Step(size=4), Step(hang_up=True)))
 )
+@example(scenario=Scenario((Asking(joins=True), Asking(fate=Fate("turns", 2), joins=True), *[Asking(joins=True)] * 4)))
+@example(
+    scenario=Scenario(
+        (Asking(joins=True), Asking(), Asking(fate=Fate("after read", 1), joins=True)), (Step(), Step(size=5))
+    )
+)
 @example(scenario=Scenario((Asking(), Asking(after=3)), (Step(hang_up=True), Step(size=1), Step(hang_up=True))))
 def test_every_call_gets_its_own_reply(scenario: Scenario, data_dir: Path) -> None:
     """A reply goes to the call it belongs to, none hangs, and the stream works and is empty afterwards."""
@@ -196,15 +223,20 @@ def test_every_call_gets_its_own_reply(scenario: Scenario, data_dir: Path) -> No
 class Forgetful(Line):
     """A line with the mistake that all this is about: a call that was cancelled takes its place away with it."""
 
-    def ask(self, places: Any, now: float) -> None:
+    def ask(self, asked: Any, now: float) -> None:
         """Ask, and forget the places of those that leave."""
-        super().ask(places, now)
-        for place in places:
-            place.future.add_done_callback(lambda future, place=place: self._forget(future, place))
+        super().ask(asked, now)
+        for one in asked:
+            for place in one.places:
+                place.future.add_done_callback(lambda future, one=one, place=place: self._forget(future, one, place))
 
-    def _forget(self, future: asyncio.Future[Any], place: Place) -> None:
-        if future.cancelled() and place in self.asked:
-            self.asked.remove(place)
+    def _forget(self, future: asyncio.Future[Any], one: Place | Together, place: Place) -> None:
+        if not future.cancelled():
+            return
+        if isinstance(one, Together):
+            one.places.remove(place)
+        elif one in self.asked:
+            self.asked.remove(one)
 
 
 def test_a_line_that_forgets_places_is_caught(data_dir: Path) -> None:
@@ -225,7 +257,9 @@ def test_a_line_that_forgets_places_is_caught(data_dir: Path) -> None:
 
     look()
     assert wrong
-    overtaken = Scenario((Asking(fate=Fate("turns", 40)), Asking(), Asking()), (Step(), Step(turns=80)))
-    with pytest.raises(AssertionError, match="the reply of another call"):
-        asyncio.run(play(overtaken, data_dir / "s", Forgetful))
-    asyncio.run(play(overtaken, data_dir / "s"))
+    for joins, told in ((False, "the reply of another call"), (True, "unexpected: StoreMisbehaved")):
+        calls = (Asking(0, Fate("turns", 40), 0, joins), Asking(joins=joins), Asking(joins=joins))
+        overtaken = Scenario(calls, (Step(), Step(turns=80)))
+        with pytest.raises(AssertionError, match=told):
+            asyncio.run(play(overtaken, data_dir / "s", Forgetful))
+        asyncio.run(play(overtaken, data_dir / "s"))

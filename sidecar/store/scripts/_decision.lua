@@ -30,20 +30,6 @@ local function packed(decision)
   }, '\t')
 end
 
--- The version of the statistics (nil in a new domain), and the counters' fields with one more decision for `arm`.
-local function count_decision(keys, arm, proposal, agrees)
-  local fields = { 'decisions', 'pulls:' .. arm }
-  if proposal ~= '' then
-    fields[3], fields[4] = 'shadowed', 'proposed:' .. proposal
-    if agrees == '1' then fields[5] = 'agreed' end
-  end
-  local got, counted = redis.call('HMGET', keys.arms, 'version', unpack(fields)), {}
-  for number, field in ipairs(fields) do
-    counted[2 * number - 1], counted[2 * number] = field, int(tonumber(got[number + 1] or 0) + 1)
-  end
-  return got[1], counted
-end
-
 local function close(keys, id, state, record, now, remember)
   redis.call('HDEL', keys.pending, id)
   redis.call('HSET', keys.settled, id, state .. '\t' .. record)
@@ -119,6 +105,21 @@ local function found(keys, domain, now)
   redis.call('ZADD', keys.due, '+inf', KEEP)
   redis.call('HSETNX', keys.gate, 'revision', '0')
   redis.call('HSETNX', keys.workspace, 'domain:' .. domain, int(now))
+end
+
+-- Adds to counters of a domain, by field, and makes the domain if it is new; returns the version of its statistics.
+local function tally(keys, domain, now, added)
+  local fields, counted = {}, {}
+  for field, more in pairs(added) do
+    if more > 0 then fields[#fields + 1] = field end
+  end
+  local got = redis.call('HMGET', keys.arms, 'version', unpack(fields))
+  if not got[1] then found(keys, domain, now) end
+  for number, field in ipairs(fields) do
+    counted[2 * number - 1], counted[2 * number] = field, int(tonumber(got[number + 1] or 0) + added[field])
+  end
+  redis.call('HSET', keys.arms, unpack(counted))
+  return got[1] or '0'
 end
 
 -- KEYS of one domain by name; every script that changes a domain takes the same eight in this order.

@@ -36,7 +36,7 @@ local function added(row, more)
   return table.concat(total, ' ')
 end
 
--- What the gate says of the present phase, read at once.
+-- What the gate says of the present phase, read at once; `charge` adds `cell`, the newest epoch's, not written yet.
 local function phase_of(key)
   local got = redis.call('HMGET', key, 'revision', 'epoch', 'folded', 'allowance_micro', 'unfolded_ppm')
   return {
@@ -50,18 +50,29 @@ local function admits(phase, share)
   return share == 0 or not phase.allowance or phase.unfolded + share <= phase.allowance
 end
 
--- Puts one more decision in the newest epoch, or in a new one; returns the epoch's number.
+local function keep_cell(key, phase)
+  redis.call('HSET', key, 'cell:' .. phase.epoch, packed_cell(phase.cell))
+end
+
+-- Puts one more decision in the newest epoch, or in a new one; returns the epoch's number. It is written for several
+-- at once, by `keep_charges`.
 local function charge(key, phase, now, share, exposed, full_at, lasts)
-  local epoch = phase.epoch
-  local cell = cell_of(key, epoch)
+  local cell = phase.cell or cell_of(key, phase.epoch)
   if cell and (now >= cell.ends_at
-    or cell.count >= cell.full_at and (epoch - phase.folded < OPEN_MOST or cell.count >= COUNT_MOST)) then
-    cell, epoch = nil, epoch + 1
+    or cell.count >= cell.full_at and (phase.epoch - phase.folded < OPEN_MOST or cell.count >= COUNT_MOST)) then
+    if phase.cell then keep_cell(key, phase) end
+    cell, phase.epoch = nil, phase.epoch + 1
   end
   cell = cell or { open = 0, count = 0, full_at = full_at, ends_at = now + lasts, exposed = 0, sums = '' }
   cell.open, cell.count, cell.exposed = cell.open + 1, cell.count + 1, cell.exposed + exposed
-  redis.call('HSET', key, 'cell:' .. epoch, packed_cell(cell), 'epoch', epoch, 'unfolded_ppm', int(phase.unfolded + share))
-  return epoch
+  phase.cell, phase.unfolded = cell, phase.unfolded + share
+  return phase.epoch
+end
+
+local function keep_charges(key, phase)
+  if not phase.cell then return end
+  keep_cell(key, phase)
+  redis.call('HSET', key, 'epoch', phase.epoch, 'unfolded_ppm', int(phase.unfolded))
 end
 
 -- Whether the next epoch to fold takes no more decisions and waits for no reward. It also ends when the allowance has no

@@ -66,14 +66,20 @@ local function turn(key, acc)
     'overrun_nano:' .. acc.level, '0', 'decisions:' .. acc.level, '0')
 end
 
--- Reserves the same for one decision in several accounts.
-local function reserve(key, several, ceiling)
+-- Takes the same for one more decision from several accounts; `reserve` writes it, for however many.
+local function hold(several, ceiling)
+  for _, acc in ipairs(several) do
+    acc.decisions, acc.reserved = acc.decisions + 1, acc.reserved + ceiling
+  end
+end
+
+local function reserve(key, several)
   local fields = {}
   for _, acc in ipairs(several) do
     turn(key, acc)
     local n = #fields
-    fields[n + 1], fields[n + 2] = 'decisions:' .. acc.level, int(acc.decisions + 1)
-    fields[n + 3], fields[n + 4] = 'reserved_nano:' .. acc.level, int(acc.reserved + ceiling)
+    fields[n + 1], fields[n + 2] = 'decisions:' .. acc.level, int(acc.decisions)
+    fields[n + 3], fields[n + 4] = 'reserved_nano:' .. acc.level, int(acc.reserved)
   end
   redis.call('HSET', key, unpack(fields))
 end
