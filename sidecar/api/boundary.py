@@ -43,7 +43,7 @@ class Boundary:
         self._metrics = metrics
         self._in_flight_max = in_flight_max
         self.in_flight = 0
-        metrics.in_flight.set_function(lambda: self.in_flight)  # read when somebody asks, so that calls pay nothing
+        metrics.in_flight.read = lambda: self.in_flight
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Drop them: generated code registers the same methods by name as well, and those win wherever both are."""
@@ -73,7 +73,7 @@ class Boundary:
             except (grpc.aio.AbortError, asyncio.CancelledError):
                 raise
             except Exception:  # noqa: BLE001 - whatever it is, the caller gets an answer
-                self._metrics.errors.labels(method, "INTERNAL").inc()
+                self._metrics.errors.add(method, "INTERNAL")
                 _log.exception("%s failed", method)
                 await fail_internally(context)
             finally:
@@ -82,7 +82,7 @@ class Boundary:
         return grpc.unary_unary_rpc_method_handler(guarded, None, handler.response_serializer)
 
     async def _refuse(self, method: str, error: SidecarError, context: Context) -> NoReturn:
-        self._metrics.errors.labels(method, error.reason).inc()
+        self._metrics.errors.add(method, error.reason)
         _log.log(_level(error), "%s: %s%s", method, error, f" ({error.__cause__})" if error.__cause__ else "")
         await fail(context, error)
 

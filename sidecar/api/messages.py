@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -25,6 +24,7 @@ from sidecar.model.decision import (
     ShieldEffect,
     Source,
 )
+from sidecar.model.ids import fresh_id
 from sidecar.model.mode import Mode
 from sidecar.model.names import Scope, valid_decision_id, valid_name, valid_scope
 from sidecar.model.signals import Signals
@@ -87,7 +87,7 @@ def ask_from(request: pb.RecommendRequest) -> Ask:
     ask = _ASKED.get(alike) or _remembered(alike, _validated(request))
     return structs.replace(
         ask,
-        decision_id=valid_decision_id("decision_id", given_id) if given_id else secrets.token_hex(16),
+        decision_id=valid_decision_id("decision_id", given_id) if given_id else fresh_id(),
         context=context,
         repeatable=bool(given_id),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from sidecar.engine.snapshot import Snapshot, from_json, to_json
 from sidecar.errors import InvalidInput, UnknownDomain
 from sidecar.features.context import numeric_context
 from sidecar.model.decision import Ask, Candidate, Decision
+from sidecar.model.ids import fresh_id
 from sidecar.model.mode import Mode
 from sidecar.model.names import valid_name, valid_scope
 from sidecar.model.signals import Signals
@@ -106,7 +106,7 @@ class LearningEngine:
         """
         ask = Ask(
             scope=self._learner(domain).scope,
-            decision_id=secrets.token_hex(16),
+            decision_id=fresh_id(),
             candidates=tuple(Candidate(valid_name(f"candidates[{i}]", arm)) for i, arm in enumerate(candidates)),
             context=numeric_context(context),
         )

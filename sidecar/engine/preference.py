@@ -28,7 +28,8 @@ def fixed(indices: Sequence[int]) -> Tier:
 
 def ranked(tier: Tier, rng: Random) -> list[int]:
     """Draw an order of one tier's candidates."""
-    return [tier.indices[place] for place in tier.choice.rank(rng)]
+    indices = tier.indices
+    return [indices[place] for place in tier.choice.rank(rng)]
 
 
 class Odds:

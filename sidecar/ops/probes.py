@@ -11,12 +11,11 @@ import json
 import threading
 from collections.abc import Mapping
 
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-
 from sidecar.api.servicer import Servicer
 from sidecar.errors import SidecarError
 from sidecar.ops.management import HTML, JSON, Answer, Route, verdict
 from sidecar.ops.page import PAGE
+from sidecar.telemetry.exposition import CONTENT_TYPE, exposition
 from sidecar.telemetry.metrics import Metrics
 from sidecar.v1 import learning_pb2 as pb
 
@@ -55,7 +54,7 @@ def sidecar_routes(vitals: Vitals, metrics: Metrics, servicer: Servicer) -> Mapp
         "/livez": lambda _: verdict(vitals.alive()),
         "/readyz": lambda asked: _readiness(vitals, asked),
         "/startupz": lambda _: verdict(vitals.ready),
-        "/metrics": lambda _: ("200 OK", CONTENT_TYPE_LATEST, metrics.exposition()),
+        "/metrics": lambda _: ("200 OK", CONTENT_TYPE, exposition(metrics.instruments).encode()),
         "/status.json": lambda asked: _status(vitals, servicer, asked),
         "/": lambda _: ("200 OK", HTML, PAGE.encode()),
     }

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 
 from sidecar.ops.serving import process_environment, serve
-from sidecar.ops.workers.supervising import serve_with_workers
 from sidecar.settings.file import read_configuration
 from sidecar.settings.service import read_service_settings, unknown_variables
 from sidecar.telemetry.logs import configure_logs
@@ -51,6 +50,8 @@ async def run(asked: argparse.Namespace) -> int:
     configuration = read_configuration(Path(settings.config) if settings.config else None)
     _log.debug("settings: %s", msgspec.structs.replace(settings, redis_url="..." if settings.redis_url else ""))
     if settings.workers > 1:
+        from sidecar.ops.workers.supervising import serve_with_workers  # noqa: PLC0415 - 3 MB that a parent needs
+
         return await serve_with_workers(settings, environment)
     await serve(settings, configuration, environment)
     return 0

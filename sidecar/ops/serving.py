@@ -107,6 +107,7 @@ async def serve(
     async with sidecar(settings, configuration, environment) as running:
         started(running)
         _spare_the_collector()
+        _spare_the_cores()
         await stopping.wait()
         leave_signals()
         _log.info("stopping: calls in flight have %g s", settings.shutdown_grace_s)
@@ -120,6 +121,11 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def _spare_the_cores() -> None:
+    """Let linear algebra, which comes with the first decision, keep no threads spinning on cores that are the app's."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def stop_signals() -> asyncio.Event:
@@ -162,9 +168,10 @@ async def embedded_store(
 
 
 async def _sweep_forever(service: LearningService, metrics: Metrics, vitals: Vitals) -> None:
+    metrics.store_up.read = lambda: bool(vitals.store)
     while True:
         try:
-            metrics.swept.inc(await service.sweep())
+            metrics.swept.add(count=await service.sweep())
             server = await service.server()
             if not vitals.store:
                 _log.info("the store answers: %s", server)
@@ -173,7 +180,6 @@ async def _sweep_forever(service: LearningService, metrics: Metrics, vitals: Vit
             if vitals.store or vitals.store is None:
                 _log.warning("the store is away, answers are degraded: %s (%s)", error, error.__cause__)
             vitals.store = ""
-        metrics.store_up.set(bool(vitals.store))
         await asyncio.sleep(_SWEEP_INTERVAL_S)
 
 

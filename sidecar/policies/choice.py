@@ -133,5 +133,5 @@ class Tally:
 def _luce_order(indices: Sequence[int], weights: Sequence[float], rng: random.Random) -> list[int]:
     # A race of exponential clocks: whose rate is w rings first with probability w / sum(w), at every stage.
     random, log = rng.random, math.log
-    ringing = {i: -log(1.0 - random()) / weights[i] for i in indices}
-    return sorted(ringing, key=ringing.__getitem__)
+    ringing = [-log(1.0 - random()) / weights[i] for i in indices]
+    return [i for _, i in sorted(zip(ringing, indices, strict=True))]

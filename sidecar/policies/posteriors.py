@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray  # half a megabyte
+
+    Floats = NDArray[np.float64]
 
 # Depths (in nats below the peak) at which a density is cut into panels: in between it is nearly a polynomial.
 _DEPTHS = np.array([0.5, 2.0, 5.0, 10.0, 20.0, 40.0])

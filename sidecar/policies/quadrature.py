@@ -17,11 +17,14 @@ The probabilities sum to 1 up to the error of the quadrature, which makes |sum -
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from sidecar.policies.posteriors import BetaPosteriors, Floats, StudentPosteriors
+from sidecar.policies.posteriors import BetaPosteriors, StudentPosteriors
+
+if TYPE_CHECKING:
+    from sidecar.policies.posteriors import Floats
 
 TOLERANCE = 1e-9
 """Largest |sum - 1| that is accepted before the grid is refined."""
@@ -80,7 +83,7 @@ def best_of(posteriors: Posteriors) -> tuple[float, ...]:
 def _every(edges: Floats) -> Floats:
     """All cuts inside the range that matters, ascending, each once. Shape (P + 1,)."""
     low, high = edges[:, 0].max(), edges[:, -1].max()
-    return np.unique(edges[(edges >= low) & (edges <= high)])
+    return _distinct(np.sort(edges[(edges >= low) & (edges <= high)]))
 
 
 def _thinned(edges: Floats) -> Floats:
@@ -104,7 +107,13 @@ def _thinned(edges: Floats) -> Floats:
     while at < last:
         at = max(at + 1, min(reach[at], last))
         kept.append(at)
-    return np.unique(cuts[kept])
+    return _distinct(cuts[kept])
+
+
+def _distinct(ascending: Floats) -> Floats:
+    """Each value once (numpy.unique would bring masked arrays along, 1.5 MB)."""
+    result: Floats = ascending[np.append(True, ascending[1:] != ascending[:-1])]
+    return result
 
 
 def _halved(panels: Floats) -> Floats:

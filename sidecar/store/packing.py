@@ -41,15 +41,14 @@ class Alike:
         many, menu = _menu(issue.menu)
         known = known_arguments(issue)
         self._count = keys + many + len(known) + 1 + len(issue.wanted)
-        self._start = head + menu + _bulks(known)
+        self._alike = (head, menu, _bulks(known))
         self._wanted = _bulks(issue.wanted) if issue.wanted else b""
         self.most = max(1, min(_DECISIONS_MOST, _OFFERS_MOST // max(1, len(issue.menu.offers))))
 
     def command(self, owns: Sequence[bytes]) -> bytes:
         """The call for decisions with these ids, each packed."""
         count = len(owns)
-        ids = b"".join(owns)
-        return b"*%d\r\n%b%b%b%b" % (self._count + count, self._start, _bulk(str(count)), ids, self._wanted)
+        return b"".join((b"*%d\r\n" % (self._count + count), *self._alike, _bulk(str(count)), *owns, self._wanted))
 
     def replies(self, answer: Any) -> Sequence[t.Reply]:  # noqa: ANN401 - whatever the script answers
         """What became of each."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from sidecar.errors import StoreError, StoreMisbehaved
 from sidecar.model.names import Scope
@@ -41,7 +42,8 @@ class RedisStore:
             StoreMisbehaved: the answer is not one that this version knows.
         """
         if isinstance(transition, Hot):
-            return await self._finish(self._begin(transition, until))
+            begun = self._begin(transition, until)
+            return _reply(begun, await self._connection.answer(begun))
         if isinstance(transition, t.Read):
             return await self._read(transition, until)
         call = call_for(self._prefix, transition)
@@ -71,7 +73,9 @@ class RedisStore:
         if isinstance(begun, StoreError):
             return begun
         try:
-            return await (self._finish(begun) if begun else self.apply(transition, until))
+            if begun is None:
+                return await self.apply(transition, until)
+            return _reply(begun, await self._connection.answer(begun))
         except StoreError as error:
             return error
 
@@ -82,11 +86,6 @@ class RedisStore:
             return self._connection.begin(own(transition), "recommend", key, until, joint)
         name = "settle" if isinstance(transition, t.Settle) else "release"
         return self._connection.begin(packed(self._prefix, transition), name, key, until)
-
-    async def _finish(self, begun: Begun) -> t.Reply:
-        answer = await self._connection.answer(begun)
-        reply: t.Reply = answer if begun.joint else reply_from(begun.name, answer)
-        return reply
 
     async def domains(self, tenant: str, workspace: str) -> list[str]:
         """The names of a workspace's domains."""
@@ -113,3 +112,9 @@ class RedisStore:
             if domains is None:
                 return workspace_from(answer, known)
         raise StoreMisbehaved("snapshot", "the workspace's domains keep changing")
+
+
+def _reply(begun: Begun, answer: Any) -> t.Reply:  # noqa: ANN401 - whatever the server sent
+    """The typed reply; decisions that go together were given theirs."""
+    reply: t.Reply = answer if begun.joint else reply_from(begun.name, answer)
+    return reply

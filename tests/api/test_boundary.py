@@ -68,7 +68,7 @@ async def test_what_is_raised_has_a_status(transport: str, raised: Exception, co
 
     async with guarded(transport, bad) as (boundary, metrics, channel):
         answer = await failure(channel)
-        counted = metrics.registry.get_sample_value("learning_errors_total", {"method": "Call", "reason": reason})
+        counted = metrics.errors.counts["Call", reason]
 
     assert answer.code() is code
     assert "secret" not in str(answer.details())
@@ -130,11 +130,11 @@ async def test_in_flight_calls_are_counted_and_bounded(transport: str) -> None:
         calls = [asyncio.ensure_future(channel.unary_unary(PATH)(b"x")) for _ in range(2)]
         while boundary.in_flight < 2:  # noqa: ASYNC110 - a number to reach, not an event
             await asyncio.sleep(0.01)
-        shown = metrics.registry.get_sample_value("learning_in_flight")
+        shown = metrics.in_flight.read()
         third = await failure(channel)
         gate.set()
         answers = await asyncio.gather(*calls)
-        after = metrics.registry.get_sample_value("learning_in_flight")
+        after = metrics.in_flight.read()
 
     assert third.code() is CODE.RESOURCE_EXHAUSTED
     assert (shown, answers, after) == (2, [b"x", b"x"], 0)

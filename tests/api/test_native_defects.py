@@ -102,7 +102,7 @@ async def test_our_transport_keeps_no_call_that_ended() -> None:
         async with asyncio.timeout(3):
             while transport._calls.size():  # noqa: ASYNC110 - a number to reach, not an event
                 await asyncio.sleep(0.05)
-        shown = metrics.registry.get_sample_value("learning_native_calls")
+        shown = metrics.native_calls.read()
         await transport.stop(0)
 
     assert shown == 0

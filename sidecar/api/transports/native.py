@@ -54,7 +54,7 @@ class NativeTransport:
         self.server: grpc.aio.Server = aio.server(options=common_options(settings))
         self._calls = CallsTable(self.server)
         self._stopping: asyncio.Task[None] | None = None
-        metrics.native_calls.set_function(self._calls.size)
+        metrics.native_calls.read = self._calls.size
 
     def bind(self) -> int:
         """Take the address and return its port.

@@ -1,0 +1,21 @@
+"""Ids of decisions: 128 random bits each, as 32 hexadecimal digits."""
+
+from __future__ import annotations
+
+import secrets
+
+_DIGITS = 32
+_AT_ONCE = 256
+
+_ready: list[str] = []
+
+
+def fresh_id() -> str:
+    """An id that no other decision has.
+
+    The system is asked for the bits of many at once: asking costs more than the bits.
+    """
+    if not _ready:
+        digits = secrets.token_hex(_DIGITS * _AT_ONCE // 2)
+        _ready.extend(digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS))
+    return _ready.pop()
