@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from sidecar import __version__
 from sidecar.errors import SidecarError
+from sidecar.ops import openssl
 
 EXIT_INVALID = 2
 
@@ -43,6 +44,9 @@ def parser(only: str = "") -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0 good, 1 failed, 2 invalid input, 130 interrupted."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    openssl.leave_out((*words, *os.environ.values()))
+    import asyncio  # noqa: PLC0415 - only now
+
     asked = parser(words[0] if words and words[0] in _COMMANDS else "").parse_args(words)
     try:
         result: int = asyncio.run(asked.run(asked))

@@ -7,9 +7,8 @@ The URLs are those of redis-py, which is not asked to take them apart: importing
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import hiredis
@@ -18,11 +17,13 @@ from msgspec import Meta, Struct
 
 from sidecar.errors import InvalidSettings
 
+if TYPE_CHECKING:
+    import ssl
+
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 _SCHEMES = ("redis", "rediss", "unix")
 _PORT = 6379
-_VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,9 +102,11 @@ class Endpoint:
         if not self._tls:
             return None
         one = self._options
+        import ssl  # noqa: PLC0415 - only for who wants TLS: see `ops.openssl`
+
         context = ssl.create_default_context(cafile=one.ssl_ca_certs)
         context.check_hostname = one.ssl_check_hostname and one.ssl_cert_reqs != "none"
-        context.verify_mode = _VERIFY[one.ssl_cert_reqs]
+        context.verify_mode = ssl.VerifyMode[f"CERT_{one.ssl_cert_reqs.upper()}"]
         if one.ssl_certfile:
             context.load_cert_chain(one.ssl_certfile, one.ssl_keyfile)
         return context

@@ -131,7 +131,7 @@ async def test_probes_metrics_and_page(sidecars: Sidecars, connect: Connect, wor
 
     for path in ("/livez", "/readyz", "/startupz"):
         assert await asyncio.to_thread(fetched, base + path) == (200, "ok\n")
-    assert 'source="baseline"} 1.0' in (await asyncio.to_thread(fetched, base + "/metrics"))[1]
+    assert 'source="baseline"} 1\n' in (await asyncio.to_thread(fetched, base + "/metrics"))[1]
     status = json.loads((await asyncio.to_thread(fetched, f"{base}/status.json?workspace={workspace}"))[1])
     assert status["domains"][0]["arms"][0]["pulls"] == "1"
     assert "<title>Learning Sidecar</title>" in (await asyncio.to_thread(fetched, base + "/"))[1]
