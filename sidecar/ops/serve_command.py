@@ -50,7 +50,7 @@ async def run(asked: argparse.Namespace) -> int:
     configuration = read_configuration(Path(settings.config) if settings.config else None)
     _log.debug("settings: %s", msgspec.structs.replace(settings, redis_url="..." if settings.redis_url else ""))
     if settings.workers > 1:
-        from sidecar.ops.workers.supervising import serve_with_workers  # noqa: PLC0415 - 3 MB that a parent needs
+        from sidecar.ops.workers.supervising import serve_with_workers  # noqa: PLC0415 - what only a parent needs
 
         return await serve_with_workers(settings, environment)
     await serve(settings, configuration, environment)

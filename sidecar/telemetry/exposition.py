@@ -29,6 +29,37 @@ def exposition(instruments: Iterable[Instrument]) -> str:
     return "".join(f"{line}\n" for one in instruments for line in _lines(one))
 
 
+def merged(expositions: Mapping[str, str], label: str) -> str:
+    r"""Several expositions as one, each sample with a label that says whose it is.
+
+    >>> up = Gauge("up", "Whether it is up")
+    >>> print(merged({"a": exposition([up]), "b": exposition([up])}, "worker"), end="")
+    # HELP up Whether it is up
+    # TYPE up gauge
+    up{worker="a"} 0.0
+    up{worker="b"} 0.0
+    """
+    families: dict[str, list[str]] = {}
+    for owner, text in expositions.items():
+        head, samples = "", []
+        for line in text.split("\n")[:-1]:
+            if line.startswith("# HELP"):
+                head = line
+            elif line.startswith("# TYPE"):
+                samples = families.setdefault(f"{head}\n{line}", [])
+            else:
+                samples.append(_labelled(line, f'{label}="{owner}"'))
+    return "".join(f"{line}\n" for head, samples in families.items() for line in (head, *samples))
+
+
+def _labelled(sample: str, label: str) -> str:
+    name, brace, rest = sample.partition("{")
+    if brace:
+        return f"{name}{{{label},{rest}"
+    name, _, value = sample.partition(" ")
+    return f"{name}{{{label}}} {value}"
+
+
 def _lines(instrument: Instrument) -> Iterator[str]:
     match instrument:
         case Tally():

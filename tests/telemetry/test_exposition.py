@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.telemetry.exposition import exposition
+from sidecar.telemetry.exposition import exposition, merged
 from sidecar.telemetry.instruments import Durations, Gauge, Instrument, Tally
 
 Sample = tuple[str, tuple[tuple[str, str], ...], float]
@@ -59,3 +59,19 @@ def test_durations_are_a_histogram(seconds: list[float]) -> None:
         ("wait_seconds_count", (), len(seconds)),
         ("wait_seconds_sum", (), durations.total),
     ]
+
+
+@given(counts=st.lists(st.dictionaries(st.tuples(TEXTS), st.integers(0, 99), max_size=3), min_size=1, max_size=3))
+def test_several_processes_are_told_apart(counts: list[dict[tuple[str], int]]) -> None:
+    """Each sample of each process is there once, with whose it is, in one family."""
+    texts = {}
+    for number, one in enumerate(counts):
+        tally, swept = Tally("spins", "Turns of the wheel", "colour"), Tally("swept", "Closed")
+        for labels, count in one.items():
+            tally.add(*labels, count=count)
+        texts[str(number)] = exposition([tally, swept])
+    families = list(text_string_to_metric_families(merged(texts, "worker")))
+    assert [family.name for family in families] == ["spins", "swept"]
+    samples = [(one.labels["worker"], one.labels["colour"], one.value) for one in families[0].samples]
+    assert samples == [(str(at), *labels, float(n)) for at, one in enumerate(counts) for labels, n in one.items()]
+    assert [one.labels for one in families[1].samples] == [{"worker": number} for number in texts]

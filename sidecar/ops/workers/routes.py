@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from urllib.parse import urlencode
-
-from prometheus_client import Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
 from sidecar.ops.management import HTML, JSON, Answer, Route, verdict
 from sidecar.ops.page import PAGE
 from sidecar.ops.probes import LOOP_STALL_S
 from sidecar.ops.workers.fleet import Fleet
+from sidecar.telemetry.exposition import CONTENT_TYPE, merged
 
 _TIMEOUT_S = LOOP_STALL_S + 1.0
 _OK = "200 OK"
@@ -34,28 +30,10 @@ def fleet_routes(fleet: Fleet) -> Mapping[str, Route]:
         "/livez": lambda _: verdict(all(status == _OK for status, _, _ in _asked(fleet, "/livez").values())),
         "/readyz": lambda query: _readiness(fleet, query),
         "/startupz": lambda _: verdict(fleet.complete),
-        "/metrics": lambda _: ("200 OK", CONTENT_TYPE_LATEST, generate_latest(_Merged(_bodies(fleet, "/metrics")))),
+        "/metrics": lambda _: ("200 OK", CONTENT_TYPE, merged(_texts(fleet, "/metrics"), "worker").encode()),
         "/status.json": lambda query: _first(fleet, "/status.json?" + urlencode(query)),
         "/": lambda _: ("200 OK", HTML, PAGE.encode()),
     }
-
-
-class _Merged(Collector):
-    """The metrics of all workers, each sample with a label that says whose it is."""
-
-    def __init__(self, expositions: Mapping[int, bytes]) -> None:
-        """Keep their texts."""
-        self._expositions = expositions
-
-    def collect(self) -> Iterator[Metric]:
-        """One family of each name."""
-        families: dict[str, Metric] = {}
-        for number, text in self._expositions.items():
-            for one in text_string_to_metric_families(text.decode()):
-                family = families.setdefault(one.name, Metric(one.name, one.documentation, one.type))
-                for sample in one.samples:
-                    family.add_sample(sample.name, {**sample.labels, "worker": str(number)}, sample.value)
-        yield from families.values()
 
 
 def _readiness(fleet: Fleet, query: dict[str, str]) -> Answer:
@@ -67,8 +45,8 @@ def _readiness(fleet: Fleet, query: dict[str, str]) -> Answer:
     return _OK if ready else _NOBODY[0], JSON, json.dumps(facts).encode()
 
 
-def _bodies(fleet: Fleet, path: str) -> dict[int, bytes]:
-    return {number: body for number, (status, _, body) in _asked(fleet, path).items() if status == _OK}
+def _texts(fleet: Fleet, path: str) -> dict[str, str]:
+    return {str(number): body.decode() for number, (status, _, body) in _asked(fleet, path).items() if status == _OK}
 
 
 def _first(fleet: Fleet, path: str) -> Answer:
