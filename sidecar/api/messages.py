@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from msgspec import structs
@@ -191,13 +192,23 @@ def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def decision_message(decision: Decision) -> pb.RecommendResponse:
-    """A decision as the answer to Recommend."""
-    degraded = decision.source is Source.DEGRADED
-    refused = decision.refused
+    """A decision as the answer to Recommend. Many differ in id and expiry alone: the rest was written once."""
+    decision_id, *alike, expires_at_unix_ms = structs.astuple(decision)
+    message = pb.RecommendResponse()
+    message.CopyFrom(_alike(*alike))
+    if decision.source is not Source.DEGRADED:
+        message.decision_id = decision_id
+    message.expires_at_unix_ms = expires_at_unix_ms
+    return message
+
+
+@lru_cache(maxsize=256)
+def _alike(*fields: Any) -> pb.RecommendResponse:  # noqa: ANN401 - those of a decision, but for the first and the last
+    """The answer, without id and expiry."""
+    decision = Decision("", *fields)
     return pb.RecommendResponse(
         arm=decision.arm,
-        outcome=pb.RECOMMEND_OUTCOME_REFUSED if refused else pb.RECOMMEND_OUTCOME_CHOSEN,
-        decision_id="" if degraded else decision.decision_id,
+        outcome=pb.RECOMMEND_OUTCOME_REFUSED if decision.refused else pb.RECOMMEND_OUTCOME_CHOSEN,
         propensity=decision.propensity,
         baseline=decision.baseline,
         proposal=decision.proposal,
@@ -211,8 +222,7 @@ def decision_message(decision: Decision) -> pb.RecommendResponse:
             )
             for action in decision.shields
         ],
-        expires_at_unix_ms=decision.expires_at_unix_ms,
-        degraded=degraded,
+        degraded=decision.source is Source.DEGRADED,
         policy=decision.policy,
         statistics_version=decision.statistics_version,
         reserved_usd=usd(decision.reserved_nano),

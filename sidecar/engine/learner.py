@@ -81,21 +81,7 @@ class Learner:
         self._fetched_at: float | None = None
         self._refresh_asked_at = -math.inf
         self._configure(configuration.domain(scope.domain))
-
-    @property
-    def asked(self) -> Mode:
-        """The mode that was asked for: as set at run time, else as declared."""
-        return Mode(self.view.control.mode) if self.view.control.mode else self.settings.mode
-
-    @property
-    def mode(self) -> Mode:
-        """The mode in force; of a gated domain the stage that it has reached."""
-        return self.view.gate.stage if self.asked is Mode.GATED else self.asked
-
-    @property
-    def sampling(self) -> bool:
-        """Whether decisions are evidence for the gate: unless another mode is pinned, or canary or live is."""
-        return self.asked in (Mode.GATED, Mode.CANARY, Mode.LIVE)
+        self._stand()
 
     def age_ms(self) -> float:
         """How old the view is, in milliseconds; infinite before the first."""
@@ -116,6 +102,7 @@ class Learner:
         else:
             self.view = replace(view, arms={**self.view.arms, **view.arms})
             self._arms_seen_at.update(dict.fromkeys(wanted, self._fetched_at))
+        self._stand()
 
     def issued(self, issued: Issued, issue: Issue) -> None:
         """Note what an issued decision told of the state."""
@@ -208,6 +195,16 @@ class Learner:
     def budgets(self) -> tuple[BudgetSettings, BudgetSettings]:
         """Of the domain and of the whole workspace."""
         return self.settings.budget, self.workspace_budget
+
+    def _stand(self) -> None:
+        """Note where the domain stands: every decision asks, and only a new view changes it."""
+        asked = self.view.control.mode
+        self.asked = Mode(asked) if asked else self.settings.mode
+        """The mode that was asked for: as set at run time, else as declared."""
+        self.mode = self.view.gate.stage if self.asked is Mode.GATED else self.asked
+        """The mode in force; of a gated domain the stage that it has reached."""
+        self.sampling = self.asked in (Mode.GATED, Mode.CANARY, Mode.LIVE)
+        """Whether decisions are evidence for the gate: unless another mode is pinned, or canary or live is."""
 
     def _configure(self, settings: DomainSettings) -> None:
         declared = settings.policy

@@ -21,6 +21,8 @@ REWARD_DEADLINE_MS_MAX = 604_800_000
 class Source(StrEnum):
     """Who chose the executed arm."""
 
+    __hash__ = str.__hash__  # a key of every decision's counters; the enum's own is a call of Python
+
     LEARNED = "learned"
     BASELINE = "baseline"
     REPLAY = "replay"

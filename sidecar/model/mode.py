@@ -8,6 +8,8 @@ from enum import StrEnum
 class Mode(StrEnum):
     """A domain's mode, from nothing at all to a plain bandit."""
 
+    __hash__ = str.__hash__  # a key of every decision's counters; the enum's own is a call of Python
+
     OFF = "off"
     """The first candidate, and nothing is recorded."""
     SHADOW = "shadow"

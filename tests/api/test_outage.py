@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -35,6 +36,17 @@ def ask(decision_id: str, *, strict: bool = False) -> pb.RecommendRequest:
     """A request for a decision."""
     candidates = [pb.Candidate(arm="a"), pb.Candidate(arm="b")]
     return pb.RecommendRequest(domain="route", decision_id=decision_id, candidates=candidates, strict=strict)
+
+
+async def persistently(call: Any, request: Any) -> Any:
+    """Call again until the store is back."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await call(request)
+            except grpc.aio.AioRpcError as error:
+                assert error.code() is grpc.StatusCode.UNAVAILABLE, error  # noqa: PT017
+                await asyncio.sleep(0.05)
 
 
 async def test_recommend_degrades_within_its_deadline(orphaned: Any) -> None:
@@ -83,7 +95,7 @@ async def test_a_blocked_store_does_not_hold_up(sidecars: Sidecars, connect: Con
         await stub.Recommend(ask("before"))
         assert server.pid
         os.kill(server.pid, signal.SIGSTOP)
-        answer = await stub.Recommend(ask("during"), timeout=0.5)
+        answer = await stub.Recommend(ask("during"), timeout=3.0)
         os.kill(server.pid, signal.SIGCONT)
 
     assert (answer.arm, answer.degraded) == ("a", True)
@@ -92,7 +104,7 @@ async def test_a_blocked_store_does_not_hold_up(sidecars: Sidecars, connect: Con
 async def test_a_strict_call_made_again_keeps_its_reward(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
     """What was recorded for a strict call that failed is not taken back: the same call, repeated, gets it."""
     with EmbeddedServer(data_dir) as server:
-        stub = connect(sidecars(redis_url=server.url).address)
+        stub = connect(sidecars(redis_url=server.url, environment={"LEARNING_STORE_TIMEOUT_MS": "1000"}).address)
         await stub.Recommend(ask("before"))
         assert server.pid
         os.kill(server.pid, signal.SIGSTOP)
@@ -102,5 +114,5 @@ async def test_a_strict_call_made_again_keeps_its_reward(sidecars: Sidecars, con
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
         report = pb.RewardRequest(domain="route", decision_id="during", signals=pb.Signals(reward=1))
-        assert (await stub.Recommend(ask("during", strict=True))).source == pb.SOURCE_REPLAY
-        assert (await stub.Reward(report)).outcome == pb.REWARD_OUTCOME_APPLIED
+        assert (await persistently(stub.Recommend, ask("during", strict=True))).source == pb.SOURCE_REPLAY
+        assert (await persistently(stub.Reward, report)).outcome == pb.REWARD_OUTCOME_APPLIED
