@@ -125,6 +125,8 @@ class Line(asyncio.Protocol):
         self._reader = hiredis.Reader(replyError=Refused)
         self._transport: asyncio.Transport | None = None
         self.asked: deque[Asked] = deque()
+        self.owed = 0
+        """So many calls have no reply yet, whether anybody still waits for it or not."""
         self.writable = True
         self.heard_at = 0.0
         """When the server last said something, or was asked something after it owed nothing; by the loop's clock."""
@@ -141,6 +143,7 @@ class Line(asyncio.Protocol):
         if not self.asked:
             self.heard_at = now
         self.asked.extend(asked)
+        self.owed += sum([len(one.places) for one in asked])
         self._transport.write(b"".join([one.command for one in asked]))
 
     def drop(self, why: BaseException) -> None:
@@ -151,6 +154,7 @@ class Line(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
             self._transport = None
+        self.owed = 0
         while self.asked:
             self.asked.popleft().give(Unreachable(f"the connection was lost: {why}"))
         lost(self, why)
@@ -169,7 +173,9 @@ class Line(asyncio.Protocol):
         try:
             self._reader.feed(data)
             while (reply := gets()) is not False:
-                asked.popleft().give(reply)
+                one = asked.popleft()
+                self.owed -= len(one.places)
+                one.give(reply)
         except (hiredis.HiredisError, IndexError) as error:  # not RESP, or a reply that nobody asked for
             self.drop(error)
 

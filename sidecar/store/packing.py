@@ -29,6 +29,7 @@ from sidecar.store.wire import (
 Hot = t.Issue | t.Settle | t.Release
 Part = tuple[int, bytes]
 
+# A script runs for as long as it has offers to look at; it shall not hold others up for a millisecond.
 _DECISIONS_MOST, _OFFERS_MOST = 32, 128
 
 

@@ -33,7 +33,7 @@ class Stream:
     Args:
         endpoint: the server.
         timeout_s: how long connecting may take, and how long the server may be silent while it owes a reply.
-        places_max: at most so many commands are under way at once.
+        places_max: at most so many calls are under way at once.
         jitter: spreads the attempts of many sidecars to connect again.
     """
 
@@ -71,7 +71,7 @@ class Stream:
             What `reply_of` waits for.
 
         Raises:
-            Unreachable: there is no connection, or too many commands are under way.
+            Unreachable: there is no connection, or too many calls are under way.
         """
         self._admit()
         loop = asyncio.get_running_loop()
@@ -105,8 +105,8 @@ class Stream:
             raise Unreachable("the connection is closed")
         if self._failure is not None:  # waiting for an attempt that may fail again would hold the caller up
             raise Unreachable(f"the server is away: {self._failure!r}") from self._failure
-        if len(self._waiting) + (len(self._line.asked) if self._line else 0) >= self._places_max:
-            raise Unreachable(f"{self._places_max} commands are under way already")
+        if len(self._waiting) + (self._line.owed if self._line else 0) >= self._places_max:
+            raise Unreachable(f"{self._places_max} calls are under way already")
 
     # --- sending
 

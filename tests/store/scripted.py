@@ -7,7 +7,7 @@ import contextlib
 import gc
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,23 @@ def echo(text: str | bytes) -> bytes:
     """Make a command that asks for an echo."""
     command: bytes = hiredis.pack_command(("ECHO", text))  # type: ignore[arg-type]  # its stub knows tuples of one only
     return command
+
+
+class Chorus:
+    """What calls that go together have alike: their texts are echoed as one."""
+
+    most = 3
+
+    def command(self, owns: Sequence[bytes]) -> bytes:
+        """Ask for one echo."""
+        return echo(b"|".join(owns))
+
+    def replies(self, answer: bytes) -> Sequence[bytes]:
+        """Take it apart."""
+        return answer.split(b"|")
+
+
+CHORUS = Chorus()
 
 
 async def turns(count: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from sidecar.store.line import Line, Place, Together
 from sidecar.store.refusals import Unreachable
 from sidecar.store.stream import Stream, reply_of
 
-from .scripted import EchoServer, Step, echo, tasks_left, turns
+from .scripted import CHORUS, EchoServer, Step, echo, tasks_left, turns
 
 LIMIT_S = 60.0
 LONG = 150_000  # more than a socket takes at once
@@ -76,23 +76,6 @@ SCENARIOS = st.builds(
     st.lists(CALLS, min_size=2, max_size=12).map(tuple),
     st.lists(STEPS, max_size=25).map(tuple).filter(lambda steps: sum(step.hang_up for step in steps) <= 2),
 )
-
-
-class Chorus:
-    """What calls that go together have alike: their texts are echoed as one."""
-
-    most = 3
-
-    def command(self, owns: Sequence[bytes]) -> bytes:
-        """Ask for one echo."""
-        return echo(b"|".join(owns))
-
-    def replies(self, answer: bytes) -> Sequence[bytes]:
-        """Take it apart."""
-        return answer.split(b"|")
-
-
-CHORUS = Chorus()
 
 
 class Hooks:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from sidecar.store import stream as module
-from sidecar.store.line import Line
+from sidecar.store.line import Joint, Line
 from sidecar.store.refusals import Unreachable
 from sidecar.store.stream import reply_of
 
-from .scripted import EchoServer, echo, healed, outcomes, quiet, socket_in, stream_to, turns, until_true
+from .scripted import CHORUS, EchoServer, echo, healed, outcomes, quiet, socket_in, stream_to, turns, until_true
 
 
 class Counting(Line):
@@ -72,17 +72,18 @@ async def test_cancelled_before_the_turn_ends_is_not_sent(data_dir: Path) -> Non
 # --- full
 
 
-async def test_full_stream_refuses_at_once(data_dir: Path) -> None:
+@pytest.mark.parametrize("joint", [None, CHORUS], ids=["alone", "together"])
+async def test_full_stream_refuses_at_once(data_dir: Path, joint: Joint | None) -> None:
     """Beyond its places calls fail at once, before and after the connection is made; later ones are taken again."""
     path = socket_in(data_dir)
     async with EchoServer().listening(path):
         stream = stream_to(path, places_max=3)
         for _ in range(2):
-            begun = [stream.begin(echo(str(number))) for number in range(3)]
-            with pytest.raises(Unreachable, match="3 commands are under way already"):
+            begun = [stream.begin(one if joint else echo(one), joint=joint) for one in (b"0", b"1", b"2")]
+            with pytest.raises(Unreachable, match="3 calls are under way already"):
                 stream.begin(echo("too many"))
             await turns(1)
-            with pytest.raises(Unreachable, match="3 commands are under way already"):
+            with pytest.raises(Unreachable, match="3 calls are under way already"):
                 await stream.execute(echo("too many"))
             assert await asyncio.gather(*map(reply_of, begun)) == [b"0", b"1", b"2"]
         await stream.close()
