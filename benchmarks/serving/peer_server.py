@@ -85,7 +85,7 @@ class Naive(LearningServicer):
         return pb.RecommendResponse(
             arm=names[0], outcome=pb.RECOMMEND_OUTCOME_CHOSEN, decision_id=decision_id, propensity=1.0,
             baseline=names[0], proposal=chosen, mode=pb.MODE_SHADOW, source=pb.SOURCE_BASELINE,
-            expires_at_unix_ms=int(reply[2]), policy="thompson", statistics_version=int(reply[3]),
+            expires_at_unix_ms=int(reply[1]), policy="thompson", statistics_version=int(reply[0]),
             reserved_usd=request.candidates[0].cost_ceiling_usd,
         )  # fmt: skip
 

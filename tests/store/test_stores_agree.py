@@ -199,7 +199,7 @@ async def _agree(client: Any, steps: Sequence[Step]) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(steps=st.lists(STEPS, min_size=30, max_size=60))
 async def test_both_stores_answer_and_keep_the_same(redis_client: Any, steps: list[Step]) -> None:
     """After every step, replies, statistics, accounts and controls are equal, to the integer and the millisecond."""
@@ -219,7 +219,7 @@ async def test_clock_that_goes_back_harms_nothing(redis_client: Any) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:Generating overly large repr")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(first=modes(ROUTE), steps=st.lists(GATE_STEPS, min_size=30, max_size=60))
 async def test_both_stores_keep_the_same_gate(redis_client: Any, first: t.SetMode, steps: list[Step]) -> None:
     """However epochs fill, close, are folded or dropped, both stores have the same gate and say when to fold."""
