@@ -77,18 +77,21 @@ def test_an_absent_sidecar_is_noticed_at_once(connect: Connect, nowhere: str) ->
 
 
 def test_the_deadline_is_kept(connect: Connect, sidecar: ScriptedSidecar) -> None:
-    """A sidecar that does not answer costs the app the time-out, and no more."""
+    """A sidecar that does not answer costs the app the time-out, and no more.
+
+    The shortest of five waits: a machine that stands still lengthens one, a client that waits too long all.
+    """
     client = connect(sidecar.address, timeout_ms=50)
     client.recommend("route", ARMS)
     sidecar.slow = True
-    took_ms = _elapsed_ms(lambda: _assert_fallback(client.recommend("route", ARMS)))
+    took_ms = [_elapsed_ms(lambda: _assert_fallback(client.recommend("route", ARMS))) for _ in range(5)]
 
-    assert 45 <= took_ms <= 50 + SLACK_MS
+    assert 45 <= min(took_ms) <= 50 + SLACK_MS
 
 
 def test_a_missed_answer_is_released(connect: Connect, sidecar: ScriptedSidecar) -> None:
     """The late sidecar may have reserved money for a decision that nobody acts on: the block gives it back."""
-    client = connect(sidecar.address, timeout_ms=200)
+    client = connect(sidecar.address, timeout_ms=1_000)
     sidecar.slow = True
 
     def body(decision: Decision) -> None:
