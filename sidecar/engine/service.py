@@ -14,9 +14,11 @@ import msgspec
 
 from sidecar.clock import Clock
 from sidecar.engine import flows, gating, workspace
+from sidecar.engine.degraded import degraded
 from sidecar.engine.flow import Flow, run_all, run_async
 from sidecar.engine.gating import ModeChange, ModeChanged
 from sidecar.engine.learner import Learner, Moved
+from sidecar.engine.purses import Purses
 from sidecar.engine.snapshot import Snapshot, from_json
 from sidecar.errors import InvalidInput, SidecarError, StoreError, UnknownDomain
 from sidecar.model.decision import Ask, Decision, Source
@@ -73,6 +75,7 @@ class LearningService:
         self._clock = clock
         self._learners: OrderedDict[Scope, Learner] = OrderedDict()
         self._used_at: dict[tuple[str, str], float] = {}
+        self._purses = Purses(store, clock)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- decisions
@@ -90,18 +93,20 @@ class LearningService:
         try:
             return await run_async(self._deciding(ask), self._store, _moment(within_s))
         except StoreError as error:
-            degraded = self._degraded(ask, error)
             if ask.strict:
+                self._missed(ask, error)
                 raise
-            return degraded
+            return self._degraded(ask, error)
 
     async def recommend_all(self, asks: Sequence[Ask], within_s: float | None = None) -> list[Decision | SidecarError]:
         """Decide for several requests together; each as `recommend` does, with its error in place of raising it."""
         outcomes = await run_all(map(self._deciding, asks), self._store, _moment(within_s))
         for at, (ask, outcome) in enumerate(zip(asks, outcomes, strict=True)):
             if isinstance(outcome, StoreError):
-                degraded = self._degraded(ask, outcome)
-                outcomes[at] = outcome if ask.strict else degraded
+                if ask.strict:
+                    self._missed(ask, outcome)
+                else:
+                    outcomes[at] = self._degraded(ask, outcome)
         return outcomes
 
     async def reward(self, told: Told) -> flows.Settled:
@@ -221,7 +226,9 @@ class LearningService:
         return self.learner(scope).mode if self._flags.learning(scope.domain) else Mode.OFF
 
     async def sweep(self) -> int:
-        """Close overdue decisions of every workspace that was used lately; return how many were closed or forgotten.
+        """Close overdue decisions of every workspace that was used lately, and renew leases.
+
+        Returns how many decisions were closed or forgotten.
 
         Raises:
             StoreUnavailable: the store could not be asked; the next sweep goes on.
@@ -233,12 +240,14 @@ class LearningService:
             for domain in await self._store.domains(tenant, workspace_name):
                 if self._flags.learning(domain):
                     swept += await self._run(workspace.expire(self._peek(Scope(tenant, workspace_name, domain))))
+        await self._purses.renew(list(self._learners.values()))
         return swept
 
     async def close(self) -> None:
         """Finish what was begun in the background, then close the store."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
+        await self._purses.close()
         await self._store.close()
 
     def _deciding(self, ask: Ask) -> Flow[Decision]:
@@ -253,7 +262,11 @@ class LearningService:
         return (yield from flows.reward(learner, told.decision_id, told.signals, final=told.final))
 
     def _degraded(self, ask: Ask, error: StoreError) -> Decision:
-        """The baseline. The decision may have been recorded although its answer never came: give its money back.
+        learner = self._missed(ask, error)
+        return degraded(learner, ask, self._purses.of(learner))
+
+    def _missed(self, ask: Ask, error: StoreError) -> Learner:
+        """The decision may have been recorded although its answer never came: give its money back.
 
         Not where the caller is told of the failure and may ask again under the same id: it then gets what was recorded.
         """
@@ -261,7 +274,7 @@ class LearningService:
         learner = self.learner(ask.scope)
         if not (ask.strict and ask.repeatable):
             self._forsake(learner, ask)
-        return flows.baseline(ask, learner.mode, Source.DEGRADED)
+        return learner
 
     async def _run(self, flow: Flow[T]) -> T:
         return await run_async(flow, self._store)

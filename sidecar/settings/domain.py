@@ -72,6 +72,9 @@ class BudgetSettings(Struct, frozen=True, forbid_unknown_fields=True):
     arm, it is paid from the rest of the limit."""
     when_exhausted: Literal["cheapest", "refuse"] = "cheapest"
     """When no candidate is affordable: execute the cheapest, booked as overrun, or answer REFUSED."""
+    lease_usd: Usd = 0.0
+    """Of the limit, so much is set aside for each sidecar, to decide with while the store is away. 0: meanwhile only
+    what costs nothing is affordable. Of a workspace's budget it means nothing: money is set aside for a domain."""
 
 
 class LatencySettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ from sidecar.store import transitions as t
 from sidecar.store.connection import Begun, Connection
 from sidecar.store.fields import domains_from
 from sidecar.store.keys import domain_keys, workspace_key
+from sidecar.store.leasing import Lease, granted_from, lease_call
 from sidecar.store.packing import Hot, alike, own, packed, scope_of
 from sidecar.store.wire import call_for, changed_domains, read_call, reply_from, workspace_from
 
@@ -86,6 +87,15 @@ class RedisStore:
             return self._connection.begin(own(transition), "recommend", key, until, joint)
         name = "settle" if isinstance(transition, t.Settle) else "release"
         return self._connection.begin(packed(self._prefix, transition), name, key, until)
+
+    async def lease(self, lease: Lease) -> int:
+        """Report and renew a lease; return how many nano-dollars are set aside.
+
+        Raises:
+            StoreUnavailable: the server could not be asked. Safe to repeat.
+            StoreMisbehaved: the answer is no amount.
+        """
+        return granted_from(await self._connection.run(lease_call(self._prefix, lease)))
 
     async def domains(self, tenant: str, workspace: str) -> list[str]:
         """The names of a workspace's domains."""

@@ -47,7 +47,8 @@ def read_call(workspace_key: str, keys_of: Callable[[str], Sequence[str]], domai
     return Call("snapshot", keys, tuple(domains))
 
 
-def _optional(value: int | None) -> str | int:
+def optional(value: int | None) -> str | int:
+    """The argument for what may not be there."""
     return "" if value is None else value
 
 
@@ -56,7 +57,7 @@ def _shape(shape: t.Shape) -> tuple[int, int, int]:
 
 
 def _level(level: t.Level) -> tuple[str | int, str, str | int]:
-    return (_optional(level.limit_nano), level.window, _optional(level.pace_nano))
+    return (optional(level.limit_nano), level.window, optional(level.pace_nano))
 
 
 def known_arguments(issue: t.Issue) -> tuple[Argument, ...]:
@@ -68,14 +69,14 @@ def menu_arguments(menu: t.Menu) -> tuple[Argument, ...]:
     """What every decision from this menu says alike."""
     offers = chain.from_iterable(
         (
-            _optional(offer.threshold_nano), "limit" if offer.unpaced else "pace",
+            optional(offer.threshold_nano), "limit" if offer.unpaced else "pace",
             offer.arm, offer.ceiling_nano, offer.answer, _gate_word(offer),
         )
         for offer in menu.offers
     )  # fmt: skip
     sample = menu.sample
     return (
-        menu.scope.domain, menu.reward_deadline_ms, _optional(menu.default_reward_micro), *_shape(menu.shape),
+        menu.scope.domain, menu.reward_deadline_ms, optional(menu.default_reward_micro), *_shape(menu.shape),
         *_level(menu.domain_level), *_level(menu.workspace_level), menu.proposal, int(menu.agrees),
         int(sample.exposed), sample.share_ppm, sample.epoch_decisions, sample.epoch_ms,
         len(menu.offers), int(menu.complete), *offers,
@@ -90,8 +91,8 @@ def settle_arguments(settle: t.Settle) -> tuple[Argument, ...]:
     """One report."""
     return (
         settle.scope.domain, settle.decision_id, int(settle.final), settle.collected,
-        _optional(settle.reward_micro), _optional(settle.reward_sq_nano),
-        _optional(settle.cost_nano), _optional(settle.latency_us),
+        optional(settle.reward_micro), optional(settle.reward_sq_nano),
+        optional(settle.cost_nano), optional(settle.latency_us),
         settle.signals_json, *_shape(settle.shape), settle.phase, row(settle.held), row(settle.exposed),
     )  # fmt: skip
 

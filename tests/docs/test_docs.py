@@ -99,7 +99,8 @@ def test_every_key_of_the_store_is_documented() -> None:
     epochs = {"epoch", "folded", "unfolded_ppm", "cell:<n>"}
 
     assert kinds == set(DOMAIN_KINDS)
-    assert fields == levels | arms | gate | epochs | set(COUNTERS) | {"version", "domain:<name>", "delay_ms"}
+    others = {"version", "domain:<name>", "delay_ms", "lease_nano:domain/<name>/<sidecar>"}
+    assert fields == levels | arms | gate | epochs | others | set(COUNTERS)
 
 
 def test_every_error_is_documented() -> None:

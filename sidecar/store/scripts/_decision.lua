@@ -9,10 +9,11 @@
 -- answer is what Recommend said, opaque here, for replays. sample is empty, or what makes the decision evidence
 -- (`_gate.lua`). collected is empty, or what partial reports brought: reward_micro SPACE reward_sq_nano SPACE
 -- cost_nano SPACE latency_us SPACE signals (JSON); a figure that is not known yet is empty.
+-- A lease (`lease.lua`) is in `due` as well, as '# lease ' and the sidecar's name, by when it lapses.
 -- No name may hold a TAB. '# keep' is a member of every key, so that no key ever disappears: while a slot
 -- migrates, Redis refuses a script that names both a key that exists and one that does not.
 
-local KEEP = '# keep'
+local KEEP, LEASE = '# keep', '# lease '
 
 local function parse(record)
   local issued, deadline, ceiling, default, arm, answer, sample, collected =
@@ -80,6 +81,17 @@ local function expire(keys, id, record, now, shape)
   close(keys, id, 'expired', record, now, shape.remember)
 end
 
+local function lease_field(keys, sidecar) return 'lease_nano:' .. keys.level .. '/' .. sidecar end
+
+-- A sidecar has not said for too long what it spent of its lease: all of it counts as spent, since it may be.
+local function lapse(keys, member, now)
+  local field = lease_field(keys, string.sub(member, #LEASE + 1))
+  local held = tonumber(string.match(redis.call('HGET', keys.workspace, field) or '0', '^%d+'))
+  book(keys.workspace, keys.level, now, held, held)
+  redis.call('HDEL', keys.workspace, field)
+  redis.call('ZREM', keys.due, member)
+end
+
 -- Expires and forgets at most `most` decisions that are due; returns how many.
 local function sweep(keys, now, most, shape)
   local due = redis.call('ZRANGEBYSCORE', keys.due, '-inf', int(now), 'LIMIT', 0, most)
@@ -87,6 +99,8 @@ local function sweep(keys, now, most, shape)
     local record = redis.call('HGET', keys.pending, id)
     if record then
       expire(keys, id, record, now, shape)
+    elseif string.sub(id, 1, #LEASE) == LEASE then
+      lapse(keys, id, now)
     else
       redis.call('HDEL', keys.settled, id)
       redis.call('ZREM', keys.due, id)
