@@ -170,9 +170,10 @@ class MemoryStore:
             domain.counters["duplicates"] += 1
             return t.Duplicate()
         domain.counters["late"] += 1
-        known_cost = decision.collected is not None and decision.collected.cost_nano is not None
-        if decision.state != "late" and settle.cost_nano is not None and not known_cost:
+        known = decision.collected
+        if settle.cost_nano is not None and (known is None or known.cost_nano is None):
             self._accounts.book(settle.scope, 0, settle.cost_nano, now)
+            decision.collected = replace(known or settle, cost_nano=settle.cost_nano)
         decision.state = "late"
         return t.Late()
 
@@ -185,6 +186,9 @@ class MemoryStore:
             self._expire_one(release.scope, domain, decision, now, release.shape)
         if decision.state != "pending":
             return t.Closed()
+        issued = decision.deadline - decision.menu.reward_deadline_ms
+        if release.within_ms is not None and now - issued > release.within_ms:
+            return t.Unknown()
         paid = decision.collected.cost_nano if decision.collected else None
         self._accounts.book(release.scope, decision.offer.ceiling_nano, paid or 0, now)
         domain.counters["released"] += 1

@@ -65,9 +65,6 @@ class Sample:
     epoch_ms: int = 1
 
 
-# --- recommend
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Menu:
     """What may be issued, and under which conditions. Many decisions are made from one menu, each by an `Issue`.
@@ -213,11 +210,12 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Close a decision that was not acted on."""
+    """Close a decision that was not acted on; with `within_ms`, only one that was issued so many ms ago at most."""
 
     scope: Scope
     decision_id: str
     shape: Shape
+    within_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

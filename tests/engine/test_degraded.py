@@ -82,7 +82,7 @@ async def chosen(one: Sidecar, *candidates: Candidate) -> str:
 async def test_the_lease_is_spent_and_booked(launch: Launch, cut: CutStore) -> None:
     """The baseline while the purse affords it, then what is cheaper, then nothing; all of it is booked afterwards."""
     one = launch(budgeted(lease_usd=5.0, when_exhausted="refuse"), store=cut)
-    await one.reward(await one.recommend(DEAR, CHEAP), reward=1.0, cost_usd=2.0)
+    await one.reward(await one.recommend(DEAR), reward=1.0, cost_usd=2.0)
     await one.service.sweep()
     assert await money(one) == (2.0, 5.0, 0.0)
 

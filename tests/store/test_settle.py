@@ -9,7 +9,7 @@ import pytest
 from sidecar.model.arm import Arm, SlidingAverage
 from sidecar.store import transitions as t
 
-from .conftest import Subject, Transitions, all_applied, learned, state
+from .conftest import HOUR_MS, SHAPE, Subject, Transitions, all_applied, learned, state
 
 OFFER = t.Offer(10, "a", 10, "answer a")
 BRIEF = t.Shape(remember_ms=1)
@@ -91,6 +91,17 @@ async def test_report_after_release_is_late(subject: Subject, made: Transitions)
     await all_applied(subject, [made.issue("d1", OFFER), made.release()])
     assert await all_applied(subject, [made.settle(cost=3), made.settle(cost=3)]) == [t.Late(), t.Late()]
     assert await account(subject) == (3, 0, 3)
+
+
+async def test_a_cost_that_comes_with_the_second_late_report_is_booked_once(
+    subject: Subject, made: Transitions
+) -> None:
+    """The first late report may know no cost; whichever brings it first is booked."""
+    await subject.apply(made.issue("d1", OFFER))
+    await subject.apply(made.release())
+    for cost in (None, 7, 7, 9):
+        assert await subject.apply(made.settle(cost=cost, latency=5)) == t.Late()
+    assert await account(subject) == (7, 0, 7)
 
 
 async def test_late_cost_is_not_booked_when_it_was_collected(subject: Subject, made: Transitions) -> None:
@@ -192,6 +203,15 @@ async def test_release_after_the_reward_is_closed(subject: Subject, made: Transi
     before = await learned(subject)
     assert await subject.apply(made.release()) == t.Closed()
     assert await learned(subject) == before
+
+
+async def test_release_of_what_was_issued_lately_only(subject: Subject, made: Transitions) -> None:
+    """A call that failed takes back what it made itself, not what an earlier call of the same id was answered."""
+    await subject.apply(made.issue("d1", OFFER))
+    await subject.pass_ms(50)
+    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, within_ms=10)) == t.Unknown()
+    assert (await state(subject)).domains["route"].open == 1
+    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, within_ms=HOUR_MS)) == t.Released()
 
 
 async def test_release_after_the_deadline_expires(subject: Subject, made: Transitions) -> None:
