@@ -8,6 +8,9 @@ The tree (the gRPC status of each class stands in one table, `sidecar.api.status
     ├── UnknownDomain           an admin call names a domain that nobody knows
     ├── RestoreConflict         the state changed while a snapshot was being restored
     ├── Overloaded              a queue is full; try again later
+    ├── Unauthenticated         a call has no token that is known
+    ├── PermissionDenied        a call's token is not good for what was asked
+    ├── RateExceeded            a call's token has been used too often; try again later
     └── StoreError
         ├── StoreUnavailable    the store could not be asked, or did not answer in time
         └── StoreMisbehaved     the store answered something that this version does not understand
@@ -75,6 +78,44 @@ class Overloaded(SidecarError):
         self.what = what
         self.retry_after_s = retry_after_s
         super().__init__(f"{what} is full; try again in {retry_after_s:g} s")
+
+
+class Unauthenticated(SidecarError):
+    """A call has no token, or none that is known. The token itself is never kept."""
+
+    reason = "UNAUTHENTICATED"
+
+    def __init__(self, found: str) -> None:
+        """Keep what was found in place of a good token, such as `none`."""
+        self.found = found
+        super().__init__(f"a known token is needed as metadata `authorization: Bearer TOKEN`; found {found}")
+
+
+class PermissionDenied(SidecarError):
+    """A call's token has not the right, or not for that tenant and workspace."""
+
+    reason = "PERMISSION_DENIED"
+
+    def __init__(self, right: str, tenant: str = "", workspace: str = "") -> None:
+        """Keep the right that was needed and, if the token has it elsewhere, for what."""
+        self.right = right
+        self.tenant = tenant
+        self.workspace = workspace
+        where = f" in tenant {_shortened(tenant)}, workspace {_shortened(workspace)}" if tenant else ""
+        super().__init__(f"this token has not the right {right}{where}")
+
+
+class RateExceeded(SidecarError):
+    """A token has been used more often than it may; the caller may try again after `retry_after_s` seconds."""
+
+    reason = "RATE_EXCEEDED"
+
+    def __init__(self, what: str, per_s: float, retry_after_s: float) -> None:
+        """Keep what was counted, how much of it is allowed, and when to try again."""
+        self.what = what
+        self.per_s = per_s
+        self.retry_after_s = retry_after_s
+        super().__init__(f"this token may send {per_s:g} {what} a second; try again in {retry_after_s:.3g} s")
 
 
 class StoreError(SidecarError):

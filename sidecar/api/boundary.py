@@ -1,7 +1,8 @@
 """The one way in: every unary handler is wrapped once, when it is registered, whichever service it belongs to.
 
 A wrapped handler takes the raw bytes and parses them itself, since the transports would answer malformed ones with
-UNKNOWN or INTERNAL; it admits a bounded number of calls; and it turns every error into a status.
+UNKNOWN or INTERNAL; it admits a bounded number of calls, and of those only whose token is good for the method, where
+tokens are asked for; and it turns every error into a status.
 
 It is no interceptor: grpc.aio asks those anew for each call, and a native server starts a second server for them.
 """
@@ -17,6 +18,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from sidecar.api.aborting import Context
+from sidecar.api.authorization import Access, Admit
 from sidecar.api.statuses import fail, fail_internally
 from sidecar.errors import InvalidInput, Overloaded, SidecarError, StoreMisbehaved
 from sidecar.telemetry.metrics import Metrics
@@ -35,13 +37,17 @@ class Boundary:
         server: gets the wrapped handlers.
         metrics: counts errors, and reads from here how many calls are in flight.
         in_flight_max: calls beyond it are answered RESOURCE_EXHAUSTED.
+        access: asks for tokens; None where everybody is let in.
     """
 
-    def __init__(self, server: grpc.aio.Server, metrics: Metrics, in_flight_max: int) -> None:
-        """Keep all three."""
+    def __init__(
+        self, server: grpc.aio.Server, metrics: Metrics, in_flight_max: int, access: Access | None = None
+    ) -> None:
+        """Keep all four."""
         self._server = server
         self._metrics = metrics
         self._in_flight_max = in_flight_max
+        self._access = access
         self.in_flight = 0
         metrics.in_flight.read = lambda: self.in_flight
 
@@ -50,11 +56,14 @@ class Boundary:
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
         """Wrap the unary handlers of a service; leave its streams alone."""
-        guarded = {name: self._guarded(name, handler) for name, handler in handlers.items()}
+        admissions = {name: self._access.admission(service, name) if self._access else None for name in handlers}
+        guarded = {name: self._guarded(name, handler, admissions[name]) for name, handler in handlers.items()}
         self._server.add_registered_method_handlers(service, guarded)
 
-    def _guarded(self, method: str, handler: Handler) -> Handler:
+    def _guarded(self, method: str, handler: Handler, admit: Admit | None) -> Handler:
         if handler.unary_unary is None:
+            if admit is not None:
+                raise ValueError(f"{method} is a stream, which nobody asks for a token")
             return handler
         answer, parse = handler.unary_unary, handler.request_deserializer
 
@@ -62,9 +71,12 @@ class Boundary:
             if self.in_flight >= self._in_flight_max:
                 await self._refuse(method, Overloaded("the sidecar", _RETRY_AFTER_S), context)
             try:
+                if admit is not None:
+                    admit(context.invocation_metadata() or ())
                 request = parse(raw)
-            except DecodeError as error:
-                await self._refuse(method, _malformed(raw, error), context)
+            except (DecodeError, SidecarError) as error:
+                refusal = _malformed(raw, error) if isinstance(error, DecodeError) else error
+                await self._refuse(method, refusal, context)
             self.in_flight += 1
             try:
                 return await answer(request, context)

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from sidecar.api.authorization import Access
 from sidecar.api.boundary import Boundary
 from sidecar.api.servicer import Servicer
 from sidecar.api.transports import transport_of
@@ -26,6 +27,7 @@ from sidecar.v1.learning_pb2_grpc import add_LearningServicer_to_server
 SERVICE: str = learning_pb2.DESCRIPTOR.services_by_name["Learning"].full_name
 _QUIET_S, _QUIET_TURNS = 0.1, 10
 _CANCELLED_S = 2.0
+_REFRESH_INTERVAL_S = 1.0
 
 
 class Server:
@@ -35,15 +37,18 @@ class Server:
         settings: the address, the transport and the limits.
         servicer: answers the calls.
         metrics: counts errors.
+        access: asks for tokens; None where everybody is let in.
 
     Raises:
         InvalidSettings: the transport is not installed, or not to be used with these settings.
     """
 
-    def __init__(self, settings: ServiceSettings, servicer: Servicer, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: ServiceSettings, servicer: Servicer, metrics: Metrics, access: Access | None = None
+    ) -> None:
         """Prepare; nothing listens yet."""
         self._transport = transport_of(settings, metrics)
-        self.boundary = Boundary(self._transport.server, metrics, settings.in_flight_max)
+        self.boundary = Boundary(self._transport.server, metrics, settings.in_flight_max, access)
         self._health = health_aio.HealthServicer()
         add_LearningServicer_to_server(servicer, self.boundary)  # type: ignore[no-untyped-call]  # generated
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.boundary)
@@ -53,6 +58,9 @@ class Server:
         self._socket = Path(settings.address.removeprefix("unix:")) if is_socket else None
         self._socket_lock: IO[str] | None = None
         self.address = settings.address
+        self._access = access
+        self._has_files = access is not None or bool(settings.tls_certificate)
+        self._refreshing: asyncio.Task[None] | None = None
         self.stuck = False
         """Whether something did not end when the server stopped, so that the process cannot end by itself."""
 
@@ -68,6 +76,8 @@ class Server:
         if self._socket is None:
             self.address = f"{self.address.rpartition(':')[0]}:{port}"
         await self._transport.start()
+        if self._has_files:
+            self._refreshing = asyncio.create_task(self._refresh_forever())
         await self._serving(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, grace_s: float) -> None:
@@ -76,6 +86,8 @@ class Server:
         Stopping at once would cancel calls that have arrived and were not begun.
         """
         await self._serving(health_pb2.HealthCheckResponse.NOT_SERVING)
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         deadline = time.monotonic() + grace_s
         quiet = 0  # counted in turns of the loop: while the process gets no processor, time passes and no call does
         while time.monotonic() < deadline and quiet < _QUIET_TURNS:
@@ -97,6 +109,14 @@ class Server:
     async def _serving(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         for name in ("", SERVICE):
             await self._health.set(name, status)
+
+    async def _refresh_forever(self) -> None:
+        """Take up certificates and tokens that have changed, within a second or so."""
+        while True:
+            await asyncio.sleep(_REFRESH_INTERVAL_S)
+            await self._transport.refresh()
+            if self._access is not None:
+                await self._access.refresh()
 
     def _claim_socket(self, path: Path) -> None:
         """Take the lock file beside the socket: grpc itself lets a second server take the path over in silence."""

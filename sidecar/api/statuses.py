@@ -25,6 +25,9 @@ STATUSES: dict[type[errors.SidecarError], grpc.StatusCode] = {
     errors.UnknownDomain: grpc.StatusCode.NOT_FOUND,
     errors.RestoreConflict: grpc.StatusCode.ABORTED,
     errors.Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
+    errors.RateExceeded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     errors.StoreMisbehaved: grpc.StatusCode.INTERNAL,
 }
@@ -53,7 +56,7 @@ def rich_status(error: errors.SidecarError) -> status_pb2.Status:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=sentence)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     retry_after_s = STORE_RETRY_AFTER_S if isinstance(error, errors.StoreUnavailable) else None
-    if isinstance(error, errors.Overloaded):
+    if isinstance(error, (errors.Overloaded, errors.RateExceeded)):
         retry_after_s = error.retry_after_s
     if retry_after_s is not None:
         delay = Duration()

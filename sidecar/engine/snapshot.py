@@ -23,8 +23,8 @@ from sidecar.store.fields import COUNTERS
 FORMAT: Literal["learning-sidecar/snapshot"] = "learning-sidecar/snapshot"
 VERSION: Literal[1] = 1
 
-_INT64_MAX = 2**63 - 1
-Natural = Annotated[int, Meta(ge=0, le=_INT64_MAX)]
+_FIGURE_MAX = 2**62  # half of what the store can hold, so that no restored sum can run over
+Natural = Annotated[int, Meta(ge=0, le=_FIGURE_MAX)]
 
 
 class AverageState(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +87,17 @@ class Snapshot(Struct, frozen=True, forbid_unknown_fields=True):
     accounts: dict[str, AccountState] = field(default_factory=dict)
 
 
+class _Named(Struct, frozen=True):
+    """The part of a document that says whose it is."""
+
+    tenant: str
+    workspace: str
+
+
+_NO_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)
+_WHOLE = "a complete JSON document as written by a snapshot"
+
+
 def snapshot_of(
     tenant: str,
     workspace: str,
@@ -135,15 +146,32 @@ def from_json(text: str) -> Snapshot:
     """
     try:
         raw = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise InvalidInput("document_json", str(error), "a complete JSON document as written by a snapshot") from error
+    except _NO_JSON as error:
+        raise InvalidInput("document_json", str(error), _WHOLE) from error
     try:
         snapshot = converted(raw, Snapshot, path="document")
     except InvalidInput as error:
         raise InvalidInput(error.field, error.value, error.allowed) from error
+    valid_name("document.tenant", snapshot.tenant)
+    valid_name("document.workspace", snapshot.workspace)
     for name, domain in snapshot.domains.items():
         _check_domain(f"document.domains.{name}", name, domain)
+    for level in snapshot.accounts:
+        _check_level(level)
     return snapshot
+
+
+def workspace_of(text: str) -> tuple[str, str]:
+    """The tenant and the workspace that a document is of, read without looking at the rest.
+
+    Raises:
+        InvalidInput: it is not JSON, or says neither.
+    """
+    try:
+        named = msgspec.json.decode(text, type=_Named)
+    except _NO_JSON as error:
+        raise InvalidInput("document_json", str(error), _WHOLE) from error
+    return named.tenant, named.workspace
 
 
 def selected(snapshot: Snapshot, names: Collection[str]) -> dict[str, DomainState]:
@@ -189,6 +217,16 @@ def account_fields(snapshot: Snapshot, current: Mapping[str, Account]) -> dict[s
                 f"decisions:{level}": max(state.decisions, now.decisions),
             }
     return fields
+
+
+def _check_level(level: str) -> None:
+    """An account becomes a field of the workspace's key under its own name."""
+    at = f"document.accounts.{level}"
+    if level != "workspace":
+        of, _, domain = level.partition("/")
+        if of != "domain":
+            raise InvalidInput(at, level, "workspace, or domain/NAME")
+        valid_name(at, domain)
 
 
 def _check_domain(path: str, name: str, domain: DomainState) -> None:

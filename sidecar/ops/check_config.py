@@ -18,6 +18,7 @@ from sidecar.settings.domain import as_builtins
 from sidecar.settings.file import Configuration, read_configuration
 from sidecar.settings.flags import Flags
 from sidecar.settings.service import read_service_settings, unknown_variables
+from sidecar.settings.tokens import read_tokens
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -39,6 +40,8 @@ async def run(asked: argparse.Namespace) -> int:
     try:
         settings = read_service_settings(environment)
         flags = Flags(environment)
+        if settings.tokens:
+            read_tokens(Path(settings.tokens))
         file = asked.file or settings.config
         configuration = read_configuration(Path(file) if file else None)
         domains = checked(configuration)

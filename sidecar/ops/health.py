@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from sidecar.ops.calling import default_address
+from sidecar.ops.calling import add_options, reach_of, reaching
 
 _TIMEOUT_S = 2.0
 
@@ -20,13 +20,13 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="ask a running sidecar whether it serves",
         description="Ask a running sidecar by grpc.health.v1 whether it serves. Exits 0 if it does, 1 if not.",
     )
-    one.add_argument("--address", default=default_address(), help="where it listens (default %(default)s)")
+    add_options(one)
     one.set_defaults(run=run)
 
 
 async def run(asked: argparse.Namespace) -> int:
     """Ask, and print the answer."""
-    async with grpc.aio.insecure_channel(asked.address) as channel:
+    async with reaching(reach_of(asked)) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)

@@ -19,7 +19,7 @@ from google.protobuf.json_format import MessageToDict
 from sidecar import __version__
 from sidecar.engine.snapshot import from_json, selected
 from sidecar.errors import InvalidInput, SidecarError
-from sidecar.ops.calling import CallFailed, calling, default_address
+from sidecar.ops.calling import CallFailed, add_options, calling, reach_of
 from sidecar.v1 import learning_pb2 as pb
 
 _TIMEOUT_S = 30.0
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     restore.add_argument("--reseed", action="store_true", help="leave random generators as they are")
     restore.add_argument("--create-unknown-domains", action="store_true", help="restore domains nobody knows, too")
     for command in (dump, restore):
-        command.add_argument("--address", default=default_address(), help="of the sidecar (default %(default)s)")
+        add_options(command)
         command.add_argument("--tenant", default="", help="whose (default: default)")
         command.add_argument("--workspace", default="", help="which deployment's (default: main)")
         command.add_argument("--policies", type=_names, default=[], help="only these domains or policies: a,b")
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _dump(asked: argparse.Namespace, output: str) -> int:
     request = pb.SnapshotRequest(tenant=asked.tenant, workspace=asked.workspace, policies=asked.policies)
-    async with calling(asked.address) as stub:
+    async with calling(reach_of(asked)) as stub:
         answer: pb.SnapshotResponse = await stub.Snapshot(request, timeout=_TIMEOUT_S)
     if output == "-":
         print(answer.document_json)
@@ -119,7 +119,7 @@ async def _restore(asked: argparse.Namespace) -> int:
         reseed=asked.reseed,
         create_unknown_domains=asked.create_unknown_domains,
     )
-    async with calling(asked.address) as stub:
+    async with calling(reach_of(asked)) as stub:
         answer: pb.RestoreResponse = await stub.Restore(request, timeout=_TIMEOUT_S)
     if asked.json:
         print(json.dumps(_plain(answer)))

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 
 from sidecar.errors import InvalidInput
 from sidecar.model.arm import Arm
+from sidecar.model.units import bounded
 from sidecar.policies.choice import Choice
 
 _MT19937_WORDS = 625
+_GAUSS_MAX = 40.0  # in standard deviations: what no generator ever keeps
 
 
 class Policy(ABC):
@@ -94,8 +96,13 @@ def unpack_rng(packed: Mapping[str, Any]) -> tuple[Any, ...]:
     try:
         raw = base64.b64decode(packed["words_base64"], validate=True)
         words = struct.unpack(f"<{_MT19937_WORDS}I", raw)
-        state = (packed["version"], words, packed["gauss_next"])
+        spare = packed["gauss_next"]
+        state = (
+            packed["version"],
+            words,
+            None if spare is None else bounded("gauss_next", spare, -_GAUSS_MAX, _GAUSS_MAX),
+        )
         Random().setstate(state)  # noqa: S311 - a trial run, nothing is drawn
-    except (KeyError, TypeError, ValueError, struct.error) as error:
+    except (InvalidInput, KeyError, TypeError, ValueError, struct.error) as error:
         raise InvalidInput("policy.rng", packed, "a generator's state as written by a snapshot") from error
     return state

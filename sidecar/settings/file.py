@@ -100,6 +100,17 @@ def _from_yaml(text: str) -> Any:  # noqa: ANN401 - any document
         raise ValueError(str(error)) from error
 
 
+def plain_document(path: Path) -> Any:  # noqa: ANN401 - any document
+    """The content of a file of YAML (which JSON is), or of TOML if its suffix is .toml.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it cannot be decoded or parsed.
+    """
+    text = path.read_text(encoding="utf-8")
+    return tomllib.loads(text) if path.suffix == ".toml" else _from_yaml(text)
+
+
 def read_configuration(path: Path | None) -> Configuration:
     """Read a file by its suffix (.yaml, .yml, .toml); None gives the defaults.
 
@@ -109,8 +120,7 @@ def read_configuration(path: Path | None) -> Configuration:
     if path is None:
         return Configuration()
     try:
-        text = path.read_text(encoding="utf-8")
-        raw = tomllib.loads(text) if path.suffix == ".toml" else _from_yaml(text)
+        raw = plain_document(path)
     except (OSError, ValueError) as error:  # whatever cannot be decoded or parsed is a ValueError
         raise InvalidSettings(str(path), str(error), "a readable YAML or TOML file") from error
     return Configuration(converted(raw or {}, Document, path=""))

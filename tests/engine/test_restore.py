@@ -27,7 +27,7 @@ from tests.conftest import RedisStores
 from .conftest import EAGER, Launch, Sidecar
 
 SEEDED = EAGER | {"policy": {"name": "thompson", "seed": 42}}
-NATURAL = st.integers(0, 2**63 - 1)
+NATURAL = st.integers(0, 2**62)
 
 
 async def wipe(client: Any, workspace: str) -> None:
@@ -201,12 +201,17 @@ BROKEN: list[tuple[tuple[str, ...], object, str]] = [
     ((*ARM, "count"), 1.5, "domains.route.arms.a.count"),
     ((*ARM, "count"), "4", "domains.route.arms.a.count"),
     ((*ARM, "pulls"), 2**63, "domains.route.arms.a.pulls"),
+    ((*ARM, "cost_nano"), 2**62 + 1, "domains.route.arms.a.cost_nano"),
     ((*ARM, "reward_micro"), 4_000_001, "domains.route.arms.a.reward_micro"),
     ((*ARM, "reward_sq_nano"), 1, "domains.route.arms.a.reward_sq_nano"),
     ((*ARM, "cost_nano_recent", "recent"), [-1], "domains.route.arms.a.cost_nano_recent.recent.0"),
     (("domains", "route", "arms", ""), {}, "domains.route.arms"),
     (("domains", "route", "counters", "wins"), 1, "domains.route.counters"),
     (("accounts", "workspace", "window"), "decade/1", "accounts.workspace.window"),
+    (("accounts", "tenant"), {"window": "total"}, "accounts.tenant"),
+    (("accounts", "domain/a\nb"), {"window": "total"}, "accounts.domain/a"),
+    (("tenant",), "", "tenant"),
+    (("workspace",), "a\x00b", "workspace"),
 ]
 
 

@@ -30,6 +30,10 @@ class Transport(Protocol):
         """Answer calls."""
         ...
 
+    async def refresh(self) -> None:
+        """Take up certificates that have changed."""
+        ...
+
     async def stop(self, grace_s: float) -> bool:
         """Give calls in flight `grace_s` seconds; return whether all of it has ended."""
         ...
@@ -46,14 +50,16 @@ def common_options(settings: ServiceSettings) -> Options:
     ]
 
 
-def bound_port(server: grpc.aio.Server, address: str) -> int:
-    """Let the server take the address.
+def bound_port(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredentials | None = None) -> int:
+    """Let the server take the address, with TLS if there are credentials.
 
     Raises:
         InvalidSettings: it cannot.
     """
     try:
+        if credentials is not None:
+            return server.add_secure_port(address, credentials)
         return server.add_insecure_port(address)
     except RuntimeError as error:
-        allowed = "a loopback address with a free port, or a usable path"
+        allowed = "an address of this machine with a free port, or a usable path"
         raise InvalidSettings("LEARNING_ADDRESS", address, allowed) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from sidecar.api.transports.base import bound_port, common_options
+from sidecar.api.transports.credentials import TlsCredentials
 from sidecar.settings.service import ServiceSettings
 
 _PING_INTERVAL_MS = 10_000  # apps on loopback may ping so often; grpc's own default ends their connection
@@ -14,12 +15,16 @@ class GrpcioTransport:
     """`grpc.aio.server`.
 
     Args:
-        settings: the address and the limits.
+        settings: the address, the limits, and the certificate for TLS.
+
+    Raises:
+        InvalidSettings: the certificate cannot be used.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
         """Prepare; nothing listens yet."""
         self._address = settings.address
+        self._tls = TlsCredentials(settings) if settings.tls_certificate else None
         self.server = grpc.aio.server(
             options=[
                 *common_options(settings),
@@ -35,11 +40,16 @@ class GrpcioTransport:
         Raises:
             InvalidSettings: the address is in use or not usable.
         """
-        return bound_port(self.server, self._address)
+        return bound_port(self.server, self._address, self._tls.credentials() if self._tls else None)
 
     async def start(self) -> None:
         """Answer calls."""
         await self.server.start()
+
+    async def refresh(self) -> None:
+        """Take up certificates that have changed."""
+        if self._tls is not None:
+            await self._tls.refresh()
 
     async def stop(self, grace_s: float) -> bool:
         """Give calls in flight `grace_s` seconds; grpcio always ends in time."""

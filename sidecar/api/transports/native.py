@@ -20,7 +20,7 @@ import grpc
 from sidecar.api.transports.base import bound_port, common_options
 from sidecar.api.transports.native_calls import CallsTable
 from sidecar.errors import InvalidSettings
-from sidecar.settings.service import ServiceSettings, is_loopback
+from sidecar.settings.service import NATIVE_HAS_NO_TLS, ServiceSettings, is_loopback
 from sidecar.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class NativeTransport:
 
     def __init__(self, settings: ServiceSettings, metrics: Metrics) -> None:
         """Prepare; nothing listens yet."""
+        if settings.tls_certificate:
+            raise InvalidSettings("LEARNING_TRANSPORT", "native", NATIVE_HAS_NO_TLS)
         aio = _imported()
         _check_temporary_directory()
         self._address = settings.address
@@ -74,6 +76,9 @@ class NativeTransport:
         _log.warning(_WARNING)
         await self.server.start()
         self._calls.keep_clean()
+
+    async def refresh(self) -> None:
+        """Do nothing: there are no certificates."""
 
     async def stop(self, grace_s: float) -> bool:
         """Give calls in flight `grace_s` seconds; return whether all of it has ended a little later.
