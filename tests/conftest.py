@@ -21,11 +21,13 @@ from typing import Any
 import grpc
 import hypothesis
 import pytest
-from redis.asyncio import Redis
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
 from sidecar.store.connection import Connection
 from sidecar.store.embedded import EmbeddedServer
 from sidecar.store.redis_store import RedisStore
+from sidecar.store.rights import COURTESY, NEEDED
 from sidecar.v1.learning_pb2_grpc import LearningStub
 
 # A busy machine is not a bug; what an example takes is not asserted. Run with HYPOTHESIS_PROFILE=thorough for more.
@@ -119,15 +121,29 @@ def data_dir(short_dir: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server(short_dir: Path) -> Iterator[EmbeddedServer]:
-    """Run one real server for all tests; each keeps to its own workspaces."""
+    """Run one real server for all tests; each keeps to its own workspaces.
+
+    Whoever does not say who he is may do no more than docs/doctor.md asks for, but on any key and in any database, and
+    ask who he is.
+    """
     with EmbeddedServer(short_dir / "server") as running:
+        with Redis.from_url(running.url) as one:
+            one.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
+            rights = [f"+{name}" for name in (*NEEDED, *COURTESY, "select", "client|info")]
+            one.execute_command("ACL", "SETUSER", "default", "-@all", *rights)
         yield running
 
 
 @pytest.fixture(scope="session")
 def redis_url(server: EmbeddedServer) -> str:
-    """Say where the server is."""
+    """Say where the server is, for those who may do what a sidecar needs."""
     return server.url
+
+
+@pytest.fixture(scope="session")
+def admin_url(server: EmbeddedServer) -> str:
+    """Say where the server is, for those who may do everything."""
+    return f"{server.url}?username=admin&password=any"
 
 
 @pytest.fixture
@@ -157,9 +173,9 @@ def redis_store(redis_stores: RedisStores) -> RedisStore:
 
 
 @pytest.fixture
-async def redis_client(redis_url: str) -> AsyncIterator[Any]:
+async def redis_client(admin_url: str) -> AsyncIterator[Any]:
     """Look at the server itself."""
-    client: Any = Redis.from_url(redis_url)
+    client: Any = AsyncRedis.from_url(admin_url)
     yield client
     await client.aclose()
 
@@ -212,11 +228,12 @@ def starting_sidecars(shared_url: str, directory: Path, usual_transport: str) ->
                 file.write_text(config, encoding="utf-8")
                 options += ["--config", str(file)]
             variables = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+            variables |= PATIENCE | {"LEARNING_SPOOL_DIR": str(directory / "spool")}
             log_path = directory / f"sidecar-{number}.log"
             with log_path.open("wb") as log:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "sidecar", "serve", *options, *arguments],
-                    env=variables | PATIENCE | dict(environment or {}),
+                    env=variables | dict(environment or {}),
                     stdout=log,
                     stderr=log,
                 )

@@ -263,12 +263,12 @@ def transport() -> str:
 
 
 @pytest.fixture(scope="module")
-def parts(module_sidecars: Sidecars, redis_url: str) -> dict[str, Part]:
+def parts(module_sidecars: Sidecars, redis_url: str, admin_url: str) -> dict[str, Part]:
     """Run both parts once: canary by itself from shadow, then live by an operator's pin."""
 
     async def run() -> dict[str, Part]:
         store = RedisStore(Connection(redis_url, timeout_s=10.0))
-        client: Any = Redis.from_url(redis_url)
+        client: Any = Redis.from_url(admin_url)
         async with _fleet(module_sidecars) as fleet:
             canary = await _part(fleet, store, client, "canary")
             pin = pb.SetModeRequest(workspace=WORKSPACE, domain="route", mode=pb.MODE_LIVE, reason="second part")

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from sidecar.engine.flows import ReleaseOutcome, RewardOutcome, Settled
 from sidecar.engine.gating import ModeChanged
-from sidecar.engine.service import Told
+from sidecar.engine.recall import Told
 from sidecar.engine.workspace import DomainRestore, RestoreAction
 from sidecar.errors import InvalidInput
 from sidecar.features.context import numeric_context
@@ -47,6 +47,10 @@ SHIELD_EFFECTS = _numbers(ShieldEffect, "SHIELD_EFFECT")
 REWARD_OUTCOMES = _numbers(RewardOutcome, "REWARD_OUTCOME")
 RELEASE_OUTCOMES = _numbers(ReleaseOutcome, "RELEASE_OUTCOME")
 RESTORE_ACTIONS = _numbers(RestoreAction, "RESTORE_ACTION")
+
+SELECTION_MAX = 1_000
+SETTINGS_BYTES_MAX = 65_536
+_EXACT_MAX = 2.0**53  # beyond it a double is whole, but perhaps not what was written
 
 # --- requests
 
@@ -168,13 +172,45 @@ def mode_from(number: int) -> Mode:
     raise InvalidInput("mode", number, " or ".join(f"MODE_{mode.name}" for mode in MODES))
 
 
+def reason_from(request: pb.SetModeRequest) -> str:
+    """Why a mode is set: one line, for it is written to logs. The engine bounds its length.
+
+    Raises:
+        InvalidInput: it has a character that cannot be printed.
+    """
+    reason: str = request.reason
+    if not reason.isprintable():
+        raise InvalidInput("reason", reason, "printable characters on one line")
+    return reason
+
+
+def selection_from(request: Any) -> list[str]:  # noqa: ANN401 - any request that selects policies or domains
+    """The names that a snapshot or a restore is narrowed to.
+
+    Raises:
+        InvalidInput: there are too many, or one is not allowed.
+    """
+    if len(request.policies) > SELECTION_MAX:
+        raise InvalidInput("policies", len(request.policies), f"at most {SELECTION_MAX} names")
+    return [valid_name("policies", name) for name in request.policies]
+
+
 def settings_from(request: pb.SetModeRequest) -> Mapping[str, Any] | None:
-    """The settings to lay over, whole numbers as integers; None when absent."""
+    """The settings to lay over, whole numbers as integers; None when absent.
+
+    Raises:
+        InvalidInput: they are too large, as every sidecar reads them again and again, or have a number that is none.
+    """
     if not request.HasField("settings"):
         return None
-    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - 2 MB that only operators need
+    if request.settings.ByteSize() > SETTINGS_BYTES_MAX:
+        raise InvalidInput("settings", f"{request.settings.ByteSize()} bytes", f"at most {SETTINGS_BYTES_MAX} bytes")
+    from google.protobuf import json_format  # noqa: PLC0415 - 2 MB that only operators need
 
-    plain: dict[str, Any] = MessageToDict(request.settings)
+    try:
+        plain: dict[str, Any] = json_format.MessageToDict(request.settings)
+    except (json_format.Error, ValueError) as error:
+        raise InvalidInput("settings", str(error), "finite numbers, texts, booleans, lists and tables") from error
     whole: dict[str, Any] = _whole_numbers(plain)
     return whole
 
@@ -185,7 +221,8 @@ def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         return {key: _whole_numbers(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_whole_numbers(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    exact = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_MAX
+    return int(value) if exact else value
 
 
 # --- responses

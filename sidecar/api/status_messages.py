@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from sidecar.api.messages import MODES
+from sidecar.engine.continuity import Loss
 from sidecar.engine.learner import Learner
 from sidecar.features.averages import upper_estimate
 from sidecar.gate.coin import PPM
@@ -145,6 +146,9 @@ def budget_status(level: str, budget: BudgetSettings, account: Account, now_ms: 
     return message
 
 
-def store_status(server: str) -> pb.StoreStatus:
-    """How the store is doing; `server` is empty when it did not answer."""
-    return pb.StoreStatus(reachable=bool(server), server=server)
+def store_status(server: str, breaker: str, loss: Loss | None, spooled: int) -> pb.StoreStatus:
+    """How the store is doing; `server` is empty when it did not answer, and `spooled` reports wait for it."""
+    status = pb.StoreStatus(reachable=bool(server), server=server, breaker=breaker, spooled=spooled)
+    if loss is not None:
+        status.lost, status.lost_at_unix_ms = loss.message, loss.at_unix_ms
+    return status

@@ -31,6 +31,7 @@ class RewardOutcome(StrEnum):
     LATE = "late"
     UNKNOWN = "unknown"
     COLLECTED = "collected"
+    SPOOLED = "spooled"
 
 
 class ReleaseOutcome(StrEnum):
@@ -39,6 +40,7 @@ class ReleaseOutcome(StrEnum):
     RELEASED = "released"
     ALREADY_CLOSED = "already_closed"
     UNKNOWN = "unknown"
+    SPOOLED = "spooled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +167,13 @@ def reward(learner: Learner, decision_id: str, signals: Signals, *, final: bool)
     raise StoreMisbehaved("settle", "the state keeps changing")
 
 
-def release(learner: Learner, decision_id: str) -> Flow[ReleaseOutcome]:
-    """Close a decision that was not acted on.
+def release(learner: Learner, decision_id: str, within_ms: int | None = None) -> Flow[ReleaseOutcome]:
+    """Close a decision that was not acted on; with `within_ms`, only one that was issued so many ms ago at most.
 
     Raises:
         StoreMisbehaved: the reply is not one to this transition.
     """
-    reply = yield t.Release(learner.scope, decision_id, learner.shape)
+    reply = yield t.Release(learner.scope, decision_id, learner.shape, within_ms)
     match reply:
         case t.Released():
             return ReleaseOutcome.RELEASED

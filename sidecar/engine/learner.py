@@ -40,6 +40,8 @@ from sidecar.store.transitions import Applied, Freshness, Issue, Issued, Shape
 
 Moved = Callable[[Scope, GateEvent], None]
 """Told of every change of stage that this sidecar made."""
+Decided = Callable[[Issue, Issued], None]
+"""Told of every decision that was recorded for this sidecar."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Learner:
         clock: for ages of what is remembered.
         policy: an instance to use instead of the declared policy.
         moved: told when the gate moves.
+        decided: told of recorded decisions.
     """
 
     def __init__(
@@ -62,9 +65,11 @@ class Learner:
         clock: Clock,
         policy: Policy | None = None,
         moved: Moved = lambda _scope, _event: None,
+        decided: Decided = lambda _issue, _issued: None,
     ) -> None:
         """Start with nothing known."""
         self.scope = scope
+        self._decided = decided
         self.moved = moved
         self._configuration = configuration
         self._clock = clock
@@ -106,6 +111,7 @@ class Learner:
 
     def issued(self, issued: Issued, issue: Issue) -> None:
         """Note what an issued decision told of the state."""
+        self._decided(issue, issued)
         self.money_short = self.money_short and issued.offer > 0
         if issued.view is not None:
             self.refresh(issued.view, issue.wanted)

@@ -8,26 +8,30 @@ import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from sidecar.clock import Clock
 from sidecar.engine import flows, gating, workspace
+from sidecar.engine.continuity import Continuity
 from sidecar.engine.degraded import degraded
 from sidecar.engine.flow import Flow, run_all, run_async
 from sidecar.engine.gating import ModeChange, ModeChanged
 from sidecar.engine.learner import Learner, Moved
 from sidecar.engine.purses import Purses
+from sidecar.engine.recall import Recall, Told
+from sidecar.engine.recovery import Recovery, Replayed
+from sidecar.engine.reports import Reports
 from sidecar.engine.snapshot import Snapshot, from_json
 from sidecar.errors import InvalidInput, SidecarError, StoreError, UnknownDomain
 from sidecar.model.decision import Ask, Decision, Source
 from sidecar.model.mode import WIRED_DOMAINS, Mode
 from sidecar.model.names import Scope
-from sidecar.model.signals import Signals
 from sidecar.model.view import WorkspaceView
 from sidecar.settings.file import Configuration
 from sidecar.settings.flags import Flags
+from sidecar.spool.spool import Spool
 from sidecar.store.redis_store import RedisStore
 
 T = TypeVar("T")
@@ -37,15 +41,7 @@ _log = logging.getLogger(__name__)
 LEARNERS_MAX = 20_000
 _SWEEP_IDLE_S = 7200.0
 _REASON_LENGTH_MAX = 500
-
-
-class Told(NamedTuple):
-    """A report of what happened after a decision; more will follow unless it is `final`."""
-
-    scope: Scope
-    decision_id: str
-    signals: Signals
-    final: bool = True
+_DRAIN_S = 2.0
 
 
 class LearningService:
@@ -57,6 +53,9 @@ class LearningService:
         flags: kill switches.
         clock: for ages of what is remembered.
         moved: told when the gate moves.
+        spool: takes reports while the store is away; None for none.
+        recall_s: what was done in so many last seconds is sent again to a server that may have lost it.
+        replayed: told what became of what was sent again.
     """
 
     def __init__(
@@ -66,6 +65,9 @@ class LearningService:
         flags: Flags,
         clock: Clock,
         moved: Moved = lambda _scope, _event: None,
+        spool: Spool | None = None,
+        recall_s: float = 60.0,
+        replayed: Replayed = lambda _source, _outcome: None,
     ) -> None:
         """Start with nothing known."""
         self._moved = moved
@@ -76,7 +78,13 @@ class LearningService:
         self._learners: OrderedDict[Scope, Learner] = OrderedDict()
         self._used_at: dict[tuple[str, str], float] = {}
         self._purses = Purses(store, clock)
+        self.continuity = Continuity(store, clock, self._version_of, lambda scope: self._learners.pop(scope, None))
+        """Notices when the store has lost something."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._spool = spool
+        self._recall = Recall(clock, recall_s)
+        self._reports = Reports(store, self.learner, flags, clock, self._recall, spool)
+        self._recovery = Recovery(store, self._reports, self._recall, spool, self.learner, clock, replayed)
 
     # --- decisions
 
@@ -90,47 +98,49 @@ class LearningService:
         Raises:
             StoreUnavailable: the store is away and the request is strict.
         """
+        began = self._clock.monotonic()
         try:
             return await run_async(self._deciding(ask), self._store, _moment(within_s))
         except StoreError as error:
+            learner = self._missed(ask, error, began)
             if ask.strict:
-                self._missed(ask, error)
                 raise
-            return self._degraded(ask, error)
+            return degraded(learner, ask, self._purses.of(learner))
 
     async def recommend_all(self, asks: Sequence[Ask], within_s: float | None = None) -> list[Decision | SidecarError]:
         """Decide for several requests together; each as `recommend` does, with its error in place of raising it."""
+        began = self._clock.monotonic()
         outcomes = await run_all(map(self._deciding, asks), self._store, _moment(within_s))
         for at, (ask, outcome) in enumerate(zip(asks, outcomes, strict=True)):
             if isinstance(outcome, StoreError):
-                if ask.strict:
-                    self._missed(ask, outcome)
-                else:
-                    outcomes[at] = self._degraded(ask, outcome)
+                learner = self._missed(ask, outcome, began)
+                outcomes[at] = outcome if ask.strict else degraded(learner, ask, self._purses.of(learner))
         return outcomes
 
-    async def reward(self, told: Told) -> flows.Settled:
-        """Report what happened.
+    async def reward(self, told: Told, within_s: float | None = None) -> flows.Settled:
+        """Report what happened; a store that does not answer in time is away.
 
         Raises:
             InvalidInput: a signal is not allowed, or there is none that makes a reward.
-            StoreUnavailable: whether it was counted is not known; safe to repeat.
+            Overloaded: the store is away and the spool is full; nothing was kept.
+            StoreUnavailable: there is no spool; whether it was counted is not known; safe to repeat.
         """
-        return await self._run(self._rewarding(told))
+        return await self._reports.reward(told, _moment(within_s))
 
-    async def reward_all(self, told: Iterable[Told]) -> list[flows.Settled | SidecarError]:
+    async def reward_all(
+        self, told: Iterable[Told], within_s: float | None = None
+    ) -> list[flows.Settled | SidecarError]:
         """Report several together; each as `reward` does, with its error in place of raising it."""
-        return await run_all(map(self._rewarding, told), self._store)
+        return await self._reports.reward_all(told, _moment(within_s))
 
-    async def release(self, scope: Scope, decision_id: str) -> flows.ReleaseOutcome:
-        """Close a decision that was not acted on.
+    async def release(self, scope: Scope, decision_id: str, within_s: float | None = None) -> flows.ReleaseOutcome:
+        """Close a decision that was not acted on; a store that does not answer in time is away.
 
         Raises:
-            StoreUnavailable: whether it was closed is not known; safe to repeat.
+            Overloaded: the store is away and the spool is full; nothing was kept.
+            StoreUnavailable: there is no spool; whether it was closed is not known; safe to repeat.
         """
-        if not self._flags.learning(scope.domain):
-            return flows.ReleaseOutcome.UNKNOWN
-        return await self._run(flows.release(self.learner(scope), decision_id))
+        return await self._reports.release(scope, decision_id, _moment(within_s))
 
     # --- administration
 
@@ -201,7 +211,9 @@ class LearningService:
         Raises:
             StoreUnavailable: it does not say anything.
         """
-        return await self._store.server()
+        server = await self._store.server()
+        self._recovery.met(server)
+        return server.name
 
     # --- what is remembered
 
@@ -237,16 +249,26 @@ class LearningService:
         self._used_at = {whole: at for whole, at in self._used_at.items() if at > since}
         swept = 0
         for tenant, workspace_name in list(self._used_at):
-            for domain in await self._store.domains(tenant, workspace_name):
+            for domain in await self.continuity.look(tenant, workspace_name):
                 if self._flags.learning(domain):
                     swept += await self._run(workspace.expire(self._peek(Scope(tenant, workspace_name, domain))))
         await self._purses.renew(list(self._learners.values()))
         return swept
 
+    async def recover_forever(self) -> None:
+        """Replay what the spool holds, and what a server lost, whenever the store answers; until this is cancelled."""
+        await self._recovery.forever()
+
+    @property
+    def spooled(self) -> int:
+        """Reports that wait for the store."""
+        return self._spool.waiting if self._spool else 0
+
     async def close(self) -> None:
-        """Finish what was begun in the background, then close the store."""
+        """Finish what was begun in the background, try to empty the spool, then close the store."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
+        await self._recovery.drain(_DRAIN_S)
         await self._purses.close()
         await self._store.close()
 
@@ -255,32 +277,32 @@ class LearningService:
             return flows.baseline(ask, Mode.OFF, Source.BASELINE)
         return (yield from flows.recommend(self.learner(ask.scope), ask))
 
-    def _rewarding(self, told: Told) -> Flow[flows.Settled]:
-        if not self._flags.learning(told.scope.domain):
-            return flows.Settled(flows.RewardOutcome.UNKNOWN)
-        learner = self.learner(told.scope)
-        return (yield from flows.reward(learner, told.decision_id, told.signals, final=told.final))
-
-    def _degraded(self, ask: Ask, error: StoreError) -> Decision:
-        learner = self._missed(ask, error)
-        return degraded(learner, ask, self._purses.of(learner))
-
-    def _missed(self, ask: Ask, error: StoreError) -> Learner:
+    def _missed(self, ask: Ask, error: StoreError, began: float) -> Learner:
         """The decision may have been recorded although its answer never came: give its money back.
 
         Not where the caller is told of the failure and may ask again under the same id: it then gets what was recorded.
+        Nor what was recorded before this call began: another call of this id was answered, and acted on.
         """
         _log.debug("degraded: %s", error)
         learner = self.learner(ask.scope)
         if not (ask.strict and ask.repeatable):
-            self._forsake(learner, ask)
+            self._forsake(learner, ask, began)
         return learner
 
     async def _run(self, flow: Flow[T]) -> T:
         return await run_async(flow, self._store)
 
     def _new(self, scope: Scope) -> Learner:
-        return Learner(scope, self._configuration, self._clock, moved=self._moved)
+        return Learner(scope, self._configuration, self._clock, moved=self._moved, decided=self._recall.decided)
+
+    def _version_of(self, scope: Scope) -> int:
+        learner = self._learners.get(scope)
+        return learner.view.version if learner else 0
+
+    @property
+    def store_breaker(self) -> str:
+        """Whether calls go to the store: `closed` when they do, `open`, or `half_open`."""
+        return self._store.breaker
 
     def _peek(self, scope: Scope) -> Learner:
         return self._learners.get(scope) or self._new(scope)
@@ -294,14 +316,15 @@ class LearningService:
         if scope.domain not in await self._store.domains(scope.tenant, scope.workspace):
             raise UnknownDomain(scope.domain)
 
-    def _forsake(self, learner: Learner, ask: Ask) -> None:
-        task = asyncio.create_task(self._release_quietly(learner, ask.decision_id))
+    def _forsake(self, learner: Learner, ask: Ask, began: float) -> None:
+        within_ms = round((self._clock.monotonic() - began) * 1000)
+        task = asyncio.create_task(self._release_quietly(learner, ask.decision_id, within_ms))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _release_quietly(self, learner: Learner, decision_id: str) -> None:
+    async def _release_quietly(self, learner: Learner, decision_id: str, within_ms: int) -> None:
         try:
-            await self._run(flows.release(learner, decision_id))
+            await self._run(flows.release(learner, decision_id, within_ms))
         except StoreError:
             _log.debug("decision %s could not be released; if it was recorded, it expires", decision_id)
 

@@ -22,6 +22,7 @@ _COMMANDS = {
     "replay": "replay_command",
     "demo": "demo",
     "health": "health",
+    "doctor": "doctor_command",
 }
 """Commands, and the modules that they live in."""
 

@@ -1,8 +1,8 @@
 """Leaves OpenSSL out of a process in which Python speaks no TLS: 5 MB in every pod (docs/decisions/0010).
 
 asyncio, hashlib and http.client load it wherever it is installed, and do without where it is not. gRPC brings its own,
-so it is needed for `rediss://` alone, and whether that is wanted is known before anything is imported. What asks for
-it later gets it.
+so it is needed for `rediss://` and `rediss+...://` alone, and whether that is wanted is known before anything is
+imported. What asks for it later gets it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.abc import MetaPathFinder
 
 _MODULES = ("ssl", "_ssl", "_hashlib")
 _USERS = ("asyncio", "hashlib", "hmac", "http.client")
-_TLS = "rediss:"
+_TLS = ("rediss:", "rediss+")
 
 
 class _NotInstalled(MetaPathFinder):
@@ -32,7 +32,7 @@ def leave_out(words: Iterable[str]) -> None:
     Args:
         words: of the command line and the environment.
     """
-    if "asyncio" in sys.modules or any(_TLS in word for word in words):
+    if "asyncio" in sys.modules or any(one in word for word in words for one in _TLS):
         return
     finder = _NotInstalled()
     sys.meta_path.insert(0, finder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sidecar.api.servicer import Servicer
 from sidecar.errors import SidecarError
@@ -20,6 +20,7 @@ from sidecar.telemetry.metrics import Metrics
 from sidecar.v1 import learning_pb2 as pb
 
 LOOP_STALL_S = 5.0
+_TOKENS_NEEDED = b'{"error": "calls need tokens here: learning-sidecar status --token-file"}'
 
 
 class Vitals:
@@ -34,6 +35,7 @@ class Vitals:
         self.loop = loop
         self.ready = False
         self.store: str | None = None  # not asked yet; empty while it is away
+        self.breaker: Callable[[], str] = lambda: "closed"
 
     def alive(self) -> bool:
         """Whether the loop answers within 5 seconds."""
@@ -48,22 +50,28 @@ def sidecar_routes(vitals: Vitals, metrics: Metrics, servicer: Servicer) -> Mapp
     Args:
         vitals: for the probes.
         metrics: for `/metrics`.
-        servicer: for the page, which shows what the Status call answers.
+        servicer: for the page, which shows what the Status call answers. Where calls need tokens, there is no page: this
+            port asks for none.
     """
+    page: Mapping[str, Route] = {
+        "/status.json": lambda asked: _status(vitals, servicer, asked),
+        "/": lambda _: ("200 OK", HTML, PAGE.encode()),
+    }
+    if servicer.asks_for_tokens:
+        page = dict.fromkeys(page, lambda _: ("403 Forbidden", JSON, _TOKENS_NEEDED))
     return {
         "/livez": lambda _: verdict(vitals.alive()),
         "/readyz": lambda asked: _readiness(vitals, asked),
         "/startupz": lambda _: verdict(vitals.ready),
         "/metrics": lambda _: ("200 OK", CONTENT_TYPE, exposition(metrics.instruments).encode()),
-        "/status.json": lambda asked: _status(vitals, servicer, asked),
-        "/": lambda _: ("200 OK", HTML, PAGE.encode()),
+        **page,
     }
 
 
 def _readiness(vitals: Vitals, asked: dict[str, str]) -> Answer:
     if "verbose" not in asked:
         return verdict(vitals.ready)
-    facts = {"ready": vitals.ready, "store": vitals.store or "away"}
+    facts = {"ready": vitals.ready, "store": vitals.store or "away", "store_breaker": vitals.breaker()}
     status = "200 OK" if vitals.ready else "503 Service Unavailable"
     return status, JSON, json.dumps(facts).encode()
 

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
     one.add_argument("--workers", help="so many processes answer calls on one TCP port (default 1)")
     one.add_argument("--management-address", help="HOST:PORT of probes, metrics and the page, or off")
     one.add_argument("--config", help="the file of domains, YAML or TOML")
-    one.add_argument("--redis-url", help="redis://, rediss:// or unix://")
+    one.add_argument("--redis-url", help="redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://")
     one.add_argument("--data-dir", help="where the embedded server keeps its data")
     one.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     one.add_argument("--log-format", choices=("text", "json"))

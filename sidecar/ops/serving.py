@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sidecar import __version__
+from sidecar.api.authorization import access_of
 from sidecar.api.server import Server
 from sidecar.api.servicer import Servicer
 from sidecar.clock import SystemClock
@@ -24,6 +25,7 @@ from sidecar.model.gate import GateEvent
 from sidecar.model.names import Scope
 from sidecar.ops.management import Management
 from sidecar.ops.probes import Vitals, sidecar_routes
+from sidecar.ops.spooling import show, spool_of
 from sidecar.settings.file import Configuration
 from sidecar.settings.flags import Flags
 from sidecar.settings.service import ServiceSettings
@@ -65,6 +67,7 @@ async def sidecar(
         StoreUnavailable: the embedded server did not come up.
     """
     async with contextlib.AsyncExitStack() as stack:
+        access = access_of(settings)
         url = settings.redis_url or await embedded_store(settings, environment, stack)
         connection = Connection(url, timeout_s=settings.store_timeout_ms / 1000)
         store = RedisStore(connection, prefix=settings.key_prefix)
@@ -75,10 +78,18 @@ async def sidecar(
             for observer in observers:
                 observer(GateMoved(scope, event))
 
-        service = LearningService(store, configuration, Flags(environment), SystemClock(), moved)
+        clock = SystemClock()
+        spool = spool_of(settings, environment, url, clock)
+        if spool is not None:
+            await spool.open()
+            show(spool, metrics)
+        service = LearningService(
+            store, configuration, Flags(environment), clock, moved, spool, settings.recall_s, metrics.replayed
+        )
         stack.push_async_callback(service.close)
-        servicer = Servicer(service, configuration, observers, settings.store_timeout_ms / 1000)
-        server = Server(settings, servicer, metrics)
+        stack.push_async_callback(_cancelled, asyncio.create_task(service.recover_forever()))
+        servicer = Servicer(service, configuration, observers, settings.store_timeout_ms / 1000, access)
+        server = Server(settings, servicer, metrics, access)
         vitals = Vitals(asyncio.get_running_loop())
         management = Management(settings.management_address, sidecar_routes(vitals, metrics, servicer))
         await asyncio.to_thread(management.start)
@@ -169,6 +180,9 @@ async def embedded_store(
 
 async def _sweep_forever(service: LearningService, metrics: Metrics, vitals: Vitals) -> None:
     metrics.store_up.read = lambda: bool(vitals.store)
+    metrics.store_breaker.read = lambda: service.store_breaker
+    vitals.breaker = lambda: service.store_breaker
+    service.continuity.observer = metrics.store_lost.add
     while True:
         try:
             metrics.swept.add(count=await service.sweep())

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from rich.table import Table
 
-from sidecar.ops.calling import calling, default_address
+from sidecar.ops.calling import add_options, calling, reach_of
 from sidecar.ops.gate_lines import gate_lines, mode_name
 from sidecar.v1 import learning_pb2 as pb
 
@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
         help="show how a workspace is doing",
         description="Show modes, arms, budgets and the store of a workspace, as a running sidecar sees them.",
     )
-    one.add_argument("--address", default=default_address(), help="where the sidecar listens (default %(default)s)")
+    add_options(one)
     one.add_argument("--tenant", default="", help="whose (default: default)")
     one.add_argument("--workspace", default="", help="which deployment's (default: main)")
     one.add_argument("--domain", default="", help="only this domain")
@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse keeps the type
 async def run(asked: argparse.Namespace) -> int:
     """Ask, and show the answer."""
     request = pb.StatusRequest(tenant=asked.tenant, workspace=asked.workspace, domain=asked.domain)
-    async with calling(asked.address) as stub:
+    async with calling(reach_of(asked)) as stub:
         answer: pb.StatusResponse = await stub.Status(request, timeout=_TIMEOUT_S)
     if asked.json:
         print(MessageToJson(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))

@@ -1,44 +1,64 @@
 """Runs scripts on a server: the one seam to Redis.
 
 What every request needs goes over one connection that all calls share, and all else over a second one, so that a
-snapshot of megabytes holds no decision up. Nothing is sent twice of its own accord but to a server that did not know a
-script, which is then sent once, however many calls found out.
+snapshot of megabytes holds no decision up; in a cluster over two to each primary. Nothing is sent twice of its own
+accord but what was not carried out: by a server that did not know a script, which is then sent once, however many calls
+found out, or by one that said that it was the wrong one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from random import Random
+from time import monotonic
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import hiredis
 
 from sidecar.errors import StoreUnavailable
-from sidecar.store.endpoint import Endpoint
+from sidecar.settings.redis_url import target_of
+from sidecar.store.breaker import Breaker, State
+from sidecar.store.cluster import Cluster
+from sidecar.store.endpoint import Endpoint, Way
 from sidecar.store.line import Joint
-from sidecar.store.packing import load, packed_call, with_source
-from sidecar.store.refusals import Kind, Refused, Unreachable
+from sidecar.store.packing import load, packed_call
+from sidecar.store.refusals import Kind, Refused, Unreachable, Unsent
+from sidecar.store.resending import Resending
 from sidecar.store.routing import OneServer, Routing
+from sidecar.store.sentinel import WatchedPrimary
 from sidecar.store.stream import Stream, reply_of
 from sidecar.store.wire import Call
+
+
+class Server(NamedTuple):
+    """What a server is, such as `Valkey 9.1.0`, and which one: each start has its own `run_id`, empty if not told."""
+
+    name: str
+    run_id: str
 
 
 class Begun(NamedTuple):
     """A script that was sent, and what it takes to send it again."""
 
     reply: asyncio.Future[Any]
+    routing: Routing
     stream: Stream
     command: bytes
     name: str
+    key: str
     until: float
     joint: Joint | None = None
+    breaker: Breaker | None = None
+    begun_at: float = 0.0
 
 
 class Connection:
-    """The connections to one server.
+    """The connections to one server, to whichever Sentinels say is the primary, or to a cluster.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`; see `Endpoint`.
+        url: see `redis_url.target_of`.
         timeout_s: how long connecting and each answer may take.
 
     Raises:
@@ -47,10 +67,11 @@ class Connection:
 
     def __init__(self, url: str, *, timeout_s: float = 1.0) -> None:
         """Prepare; nothing is connected yet."""
-        endpoint = Endpoint(url)
-        self._hot: Routing = OneServer(Stream(endpoint, timeout_s=timeout_s))
-        self._rest: Routing = OneServer(Stream(endpoint, timeout_s=timeout_s))
+        self._hot, self._rest = _routings(url, timeout_s)
+        self._timeout_s = timeout_s
+        self._jitter = Random()  # noqa: S311 - spreads load, keeps no secret
         self._loading: dict[tuple[Stream, str], asyncio.Task[None]] = {}
+        self._failing: WeakSet[Breaker] = WeakSet()
 
     def begin(self, command: bytes, name: str, key: str, until: float = math.inf, joint: Joint | None = None) -> Begun:
         """Send a hot script; what is begun in one turn of the loop is sent together.
@@ -63,9 +84,18 @@ class Connection:
             joint: see `Stream.begin`.
 
         Raises:
-            StoreUnavailable: the server could not be asked.
+            StoreUnavailable: the server could not be asked, or did not answer of late and is left alone for a moment.
         """
-        return _begun(self._hot.stream_of(key), command, name, until, joint)
+        stream, now = self._hot.stream_of(key), monotonic()
+        breaker = stream.breaker
+        if breaker.tripped and not breaker.admits(now):
+            raise StoreUnavailable(name) from Unreachable("it did not answer of late and is left alone for a moment")
+        try:
+            reply = stream.begin(command, until, joint)
+            return Begun(reply, self._hot, stream, command, name, key, until, joint, breaker, now)
+        except Unreachable as error:
+            self._missed(breaker, error, now)
+            raise StoreUnavailable(name) from error
 
     async def answer(self, begun: Begun) -> Any:  # noqa: ANN401 - whatever the script answers
         """Wait for the answer: as the script gave it, or what the joint made of it.
@@ -73,14 +103,25 @@ class Connection:
         Raises:
             StoreUnavailable: the server did not answer in time, or refused.
         """
+        breaker, again = begun.breaker, None
         try:
-            return await reply_of(begun.reply)
-        except Refused as error:
-            if error.kind is not Kind.NOSCRIPT:
-                raise StoreUnavailable(begun.name) from error
-        except OSError as error:  # what is lost and what is late are both OSErrors
+            try:
+                answer = await reply_of(begun.reply)
+            except (Refused, Unsent) as error:
+                _, routing, stream, command, name, key, _, joint, *_ = begun
+                again = Resending(routing, stream, command, name, key, joint, self._jitter)
+                answer = await self._answer_again(again, begun.until, error)
+        except (Refused, OSError) as error:  # what is lost and what is late are both OSErrors
+            if breaker is not None:
+                self._missed(again.stream.breaker if again else breaker, error, begun.begun_at)
             raise StoreUnavailable(begun.name) from error
-        return await self._answer_of_stranger(begun)
+        except BaseException:
+            if breaker is not None:
+                breaker.left(monotonic())
+            raise
+        if breaker is not None and breaker.failures:
+            breaker.answered()
+        return answer
 
     async def run(self, call: Call, until: float = math.inf) -> Any:  # noqa: ANN401 - whatever the script answers
         """Run any other script and return its raw answer.
@@ -88,20 +129,20 @@ class Connection:
         Raises:
             StoreUnavailable: the server could not be asked, did not answer in time, or refused.
         """
-        stream = self._rest.stream_of(call.keys[0])
-        return await self.answer(_begun(stream, packed_call(call), call.script, until))
+        return await self.answer(self._begun(packed_call(call), call.script, call.keys[0], until))
 
-    async def server(self) -> str:
-        """What the server says it is, such as `Valkey 9.1.0`.
+    async def server(self) -> Server:
+        """Who the server says it is.
 
         Raises:
             StoreUnavailable: as for `run`.
         """
         told: bytes = await self._ask("asking what it is", "", "INFO", "server")
         facts = dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
+        name = f"Redis {facts.get('redis_version', 'of unknown version')}"
         if "valkey_version" in facts:
-            return f"Valkey {facts['valkey_version']}"
-        return f"Redis {facts.get('redis_version', 'of unknown version')}"
+            name = f"Valkey {facts['valkey_version']}"
+        return Server(name, facts.get("run_id", ""))
 
     async def fields(self, key: str) -> list[str]:
         """The names of a hash's fields.
@@ -111,35 +152,64 @@ class Connection:
         """
         return [field.decode() for field in await self._ask("reading the workspace", key, "HKEYS", key)]
 
+    async def table(self, key: str) -> dict[str, str]:
+        """A hash: its fields and their values.
+
+        Raises:
+            StoreUnavailable: as for `run`.
+        """
+        flat = [item.decode() for item in await self._ask("reading the workspace", key, "HGETALL", key)]
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    async def field(self, key: str, name: str) -> str | None:
+        """One field of a hash, None where there is none.
+
+        Raises:
+            StoreUnavailable: as for `run`.
+        """
+        value: bytes | None = await self._ask("reading a field", key, "HGET", key, name)
+        return None if value is None else value.decode()
+
+    @property
+    def breaker(self) -> State:
+        """Whether calls go to the store; with several servers, to the one that is worst off."""
+        states = {breaker.state for breaker in self._failing}
+        return next((state for state in (State.OPEN, State.HALF_OPEN) if state in states), State.CLOSED)
+
     async def close(self) -> None:
         """Close every connection."""
         await self._hot.close()
         await self._rest.close()
 
     async def _ask(self, what: str, key: str, *words: str) -> Any:  # noqa: ANN401 - whatever the server answers
-        try:
-            return await self._rest.stream_of(key).execute(hiredis.pack_command(words))  # type: ignore[arg-type]
-        except (Refused, OSError) as error:
-            raise StoreUnavailable(what) from error
+        command: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows tuples of one only
+        return await self.answer(self._begun(command, what, key, math.inf))
 
-    async def _answer_of_stranger(self, begun: Begun) -> Any:  # noqa: ANN401 - whatever the script answers
-        """Send it again to a server that did not know the script."""
-        stream, command, name, until, joint = begun.stream, begun.command, begun.name, begun.until, begun.joint
-        if joint is not None:
-            command = joint.command([command])
+    def _begun(self, command: bytes, name: str, key: str, until: float) -> Begun:
+        stream = self._rest.stream_of(key)
         try:
-            async with asyncio.timeout_at(until):
-                await self._load(stream, name)
-            try:
-                answer = await stream.execute(command, until)
-            except Refused as error:
-                if error.kind is not Kind.NOSCRIPT:
-                    raise
-                # Forgotten again, or another server answered: bring the source along.
-                answer = await stream.execute(with_source(command, name), until)
-            return joint.replies(answer)[0] if joint else answer
-        except (Refused, OSError) as error:
+            return Begun(stream.begin(command, until), self._rest, stream, command, name, key, until)
+        except Unreachable as error:
             raise StoreUnavailable(name) from error
+
+    async def _answer_again(self, again: Resending, until: float, error: Refused | Unreachable) -> Any:  # noqa: ANN401 - whatever the script answers
+        """Send it again as long as that is of use, and there is time."""
+        until = min(until, asyncio.get_running_loop().time() + self._timeout_s)
+        async with asyncio.timeout_at(until):
+            while True:
+                if not isinstance(error, Refused) or error.kind is not Kind.NOSCRIPT:
+                    await again.turn(error, until)
+                elif again.lacks_script():
+                    await self._load(again.stream, again.name)
+                try:
+                    return await again.send(until)
+                except (Refused, Unsent) as refusal:
+                    error = refusal
+
+    def _missed(self, breaker: Breaker, error: Refused | OSError, begun_at: float) -> None:
+        now = monotonic()
+        breaker.failed(error, now - begun_at, now)
+        self._failing.add(breaker)
 
     async def _load(self, stream: Stream, name: str) -> None:
         """Make a script known, once for all who found that it is not."""
@@ -156,8 +226,11 @@ class Connection:
             del self._loading[stream, name]
 
 
-def _begun(stream: Stream, command: bytes, name: str, until: float, joint: Joint | None = None) -> Begun:
-    try:
-        return Begun(stream.begin(command, until, joint), stream, command, name, until, joint)
-    except Unreachable as error:
-        raise StoreUnavailable(name) from error
+def _routings(url: str, timeout_s: float) -> tuple[Routing, Routing]:
+    """The ways of what every request needs, and of all else."""
+    target = target_of(url)
+    if target.kind == "cluster":
+        cluster = Cluster(target, timeout_s)
+        return cluster.hot, cluster.rest
+    way: Way = WatchedPrimary(target, timeout_s) if target.kind == "sentinel" else Endpoint(target)
+    return OneServer(Stream(way, timeout_s=timeout_s)), OneServer(Stream(way, timeout_s=timeout_s))

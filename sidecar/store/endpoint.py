@@ -1,81 +1,70 @@
-"""Where a server is and how to be let in, from its URL; sockets, TLS and what is said first.
-
-The URLs are those of redis-py, which is not asked to take them apart: importing it costs 10 MB in every pod
-(docs/decisions/0008).
-"""
+"""Where a server is and how to be let in; sockets, TLS and what is said first."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import hiredis
-import msgspec
-from msgspec import Meta, Struct
 
 from sidecar.errors import InvalidSettings
+from sidecar.settings.redis_url import Target, target_of
+from sidecar.store.refusals import Kind
 
 if TYPE_CHECKING:
     import ssl
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
-_SCHEMES = ("redis", "rediss", "unix")
-_PORT = 6379
 
+class Way(Protocol):
+    """A way to a server, which may be another one each time."""
 
-class Options(Struct, frozen=True, forbid_unknown_fields=True):
-    """What may follow `?` in a URL."""
+    leaves_on: frozenset[Kind]
+    """After such a refusal the connection is given up: it may be to the wrong server."""
 
-    db: Annotated[int, Meta(ge=0)] = 0
-    username: str = ""
-    password: str = ""
-    client_name: str = "learning-sidecar"
-    ssl_ca_certs: str | None = None
-    ssl_certfile: str | None = None
-    ssl_keyfile: str | None = None
-    ssl_cert_reqs: Literal["none", "optional", "required"] = "required"
-    ssl_check_hostname: bool = True
+    def greeting(self) -> list[bytes]:
+        """The commands that begin a connection, packed; the last gives it a name, which may be refused."""
+
+    def check(self, replies: Sequence[Any]) -> None:
+        """See by the replies, but for the last, whether this is the server that was meant.
+
+        Raises:
+            Unreachable: it is not.
+        """
+
+    async def connect(self, make: Callable[[], P]) -> P:
+        """Open a socket and return the protocol that now has it.
+
+        Raises:
+            OSError: no server can be reached, or TLS fails.
+        """
 
 
 class Endpoint:
     """One server.
 
     Args:
-        url: `redis://[[user][:password]@]host[:port][/db]`, `rediss://...` for TLS, or `unix:///path`; each with
-            `Options`.
+        target: what a URL says, or the URL: `redis://[[user][:password]@]host[:port][/db]`, `rediss://...` for TLS, or
+            `unix:///path`; each with `Options`.
 
     Raises:
         InvalidSettings: the URL is none of these.
     """
 
-    def __init__(self, url: str) -> None:
-        """Take the URL apart; nothing is connected yet."""
-        try:
-            parts = urlsplit(url)
-            if parts.scheme not in _SCHEMES or (parts.scheme == "unix" and not parts.path):
-                raise ValueError(parts.scheme)
-            given = dict(parse_qsl(parts.query))
-            self._host, self._port = parts.hostname or "localhost", parts.port or _PORT
-            self._path = unquote(parts.path) if parts.scheme == "unix" else ""
-            if not self._path and parts.path.strip("/"):
-                given.setdefault("db", parts.path.strip("/"))
-            if parts.username:
-                given["username"] = unquote(parts.username)
-            if parts.password:
-                given["password"] = unquote(parts.password)
-            self._options = msgspec.convert(given, Options, strict=False)
-        except ValueError as error:  # msgspec's errors are ValueErrors; none of them may show a password
-            allowed = f"redis://, rediss:// or unix:// with options among {', '.join(Options.__struct_fields__)}"
-            scheme = url.partition("://")[0] if "://" in url else ""  # without one, all of it may be secret
-            raise InvalidSettings("LEARNING_REDIS_URL", f"{scheme}://...", allowed) from error
-        self._tls = parts.scheme == "rediss"
+    # Behind its name there may be another server by now, which may write.
+    leaves_on = frozenset({Kind.READONLY})
+
+    def __init__(self, target: Target | str) -> None:
+        """Keep it; nothing is connected yet."""
+        self._target = target_of(target) if isinstance(target, str) else target
+        if self._target.kind != "server":
+            raise InvalidSettings("LEARNING_REDIS_URL", f"a {self._target.kind}", "one server")
 
     def greeting(self) -> list[bytes]:
-        """The commands that begin a connection, packed: who we are, which database, and last a name to be seen."""
-        one = self._options
+        """Who we are, which database, and last a name to be seen."""
+        one = self._target.options
         commands: list[tuple[str | int, ...]] = []
         if one.username or one.password:
             commands.append(("AUTH", one.username, one.password) if one.username else ("AUTH", one.password))
@@ -84,6 +73,9 @@ class Endpoint:
         commands.append(("CLIENT", "SETNAME", one.client_name))
         return [hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]  # its stub is narrow
 
+    def check(self, replies: Sequence[Any]) -> None:
+        """Whatever is there is what was meant."""
+
     async def connect(self, make: Callable[[], P]) -> P:
         """Open a socket and return the protocol that now has it.
 
@@ -91,17 +83,18 @@ class Endpoint:
             OSError: the server cannot be reached, or TLS fails.
         """
         loop = asyncio.get_running_loop()
-        if self._path:
-            _, protocol = await loop.create_unix_connection(make, self._path)
+        if self._target.path:
+            _, protocol = await loop.create_unix_connection(make, self._target.path)
         else:
-            _, protocol = await loop.create_connection(make, self._host, self._port, ssl=self._context())
+            host, port = self._target.addresses[0]
+            _, protocol = await loop.create_connection(make, host, port, ssl=self._context())
         return protocol
 
     def _context(self) -> ssl.SSLContext | None:
         """Made anew for each connection, so that a renewed certificate is taken."""
-        if not self._tls:
+        if not self._target.tls:
             return None
-        one = self._options
+        one = self._target.options
         import ssl  # noqa: PLC0415 - only for who wants TLS: see `ops.openssl`
 
         context = ssl.create_default_context(cafile=one.ssl_ca_certs)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import hiredis
 
 from sidecar.errors import StoreMisbehaved
-from sidecar.store.refusals import Refused, Unreachable
+from sidecar.store.refusals import Kind, Refused, Unreachable
 
 
 class Joint(Protocol):
@@ -35,18 +35,27 @@ class Joint(Protocol):
 class Place:
     """A command, and what its caller waits on until the moment `until` of the loop's clock.
 
-    With a `joint` the command is only what this call has for its own. The result is the server's reply, or an
-    exception to raise.
+    With a `joint` the command is only what this call has for its own. One that is `asking` was sent here by ASK. The
+    result is the server's reply, or an exception to raise.
     """
 
-    __slots__ = ("command", "future", "joint", "until")
+    __slots__ = ("asking", "command", "future", "joint", "until")
 
-    def __init__(self, command: bytes, future: asyncio.Future[Any], until: float, joint: Joint | None = None) -> None:
+    def __init__(
+        self,
+        command: bytes,
+        future: asyncio.Future[Any],
+        until: float,
+        joint: Joint | None = None,
+        *,
+        asking: bool = False,
+    ) -> None:
         """Keep them."""
         self.command = command
         self.future = future
         self.until = until
         self.joint = joint
+        self.asking = asking
 
     @property
     def places(self) -> Sequence[Place]:
@@ -91,20 +100,41 @@ class Together:
         return [reply] * len(self.places)
 
 
-Asked = Place | Together
+class Asking:
+    """ASKING, which lets the one command that comes next into a slot that a node is still taking over."""
+
+    __slots__ = ()
+
+    command = b"*1\r\n$6\r\nASKING\r\n"
+    places: Sequence[Place] = ()
+
+    def give(self, reply: Any) -> None:  # noqa: ANN401 - whatever the server answers
+        """Drop it: if it was refused, so is the command."""
+
+
+Asked = Place | Together | Asking
+_ASKING = Asking()
 
 
 def joined(places: Iterable[Place]) -> list[Asked]:
-    """What to send for these places: those that may go together do, from where the first of them stands."""
+    """What to send for these places: those that may go together do, from where the first of them stands.
+
+    What is in one list goes out in one write and in this order, so nothing comes between an ASKING and its command.
+    """
     asked: list[Asked] = []
-    open_to: dict[Joint, Together] = {}
+    open_to: dict[tuple[Joint, bool], Together] = {}
     for place in places:
         if place.joint is None:
+            if place.asking:
+                asked.append(_ASKING)
             asked.append(place)
             continue
-        together = open_to.get(place.joint)
+        alike = place.joint, place.asking
+        together = open_to.get(alike)
         if together is None or len(together.places) >= place.joint.most:
-            together = open_to[place.joint] = Together(place.joint)
+            together = open_to[alike] = Together(place.joint)
+            if place.asking:
+                asked.append(_ASKING)
             asked.append(together)
         together.places.append(place)
     return asked
@@ -116,13 +146,23 @@ class Line(asyncio.Protocol):
     Args:
         lost: called once, with why, when the socket is of no use any more.
         writable: called when the server reads again after it did not.
+        leaves_on: after such a refusal nothing more shall be asked here, and the socket is given up as soon as all that
+            was asked has its reply.
     """
 
-    def __init__(self, lost: Callable[[Line, BaseException], None], writable: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        lost: Callable[[Line, BaseException], None],
+        writable: Callable[[], None],
+        leaves_on: frozenset[Kind] = frozenset(),
+    ) -> None:
         """Start without a socket."""
         self._lost: Callable[[Line, BaseException], None] | None = lost
         self._resumed = writable
-        self._reader = hiredis.Reader(replyError=Refused)
+        self._leaves_on = leaves_on
+        self._reader = hiredis.Reader(replyError=self._refused)
+        self.leaving: Refused | None = None
+        """Why nothing more shall be asked here."""
         self._transport: asyncio.Transport | None = None
         self.asked: deque[Asked] = deque()
         self.owed = 0
@@ -176,8 +216,16 @@ class Line(asyncio.Protocol):
                 one = asked.popleft()
                 self.owed -= len(one.places)
                 one.give(reply)
+            if self.leaving is not None and not asked:
+                self.drop(self.leaving)
         except (hiredis.HiredisError, IndexError) as error:  # not RESP, or a reply that nobody asked for
             self.drop(error)
+
+    def _refused(self, message: str) -> Refused:
+        refused = Refused(message)
+        if refused.kind in self._leaves_on:
+            self.leaving = refused
+        return refused
 
     def pause_writing(self) -> None:
         """Ask for nothing more: the server does not read."""

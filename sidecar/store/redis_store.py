@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sidecar.errors import StoreError, StoreMisbehaved
 from sidecar.model.names import Scope
 from sidecar.model.view import WorkspaceView
 from sidecar.store import transitions as t
-from sidecar.store.connection import Begun, Connection
+from sidecar.store.connection import Begun, Connection, Server
 from sidecar.store.fields import domains_from
 from sidecar.store.keys import domain_keys, workspace_key
 from sidecar.store.leasing import Lease, granted_from, lease_call
@@ -19,6 +20,13 @@ from sidecar.store.wire import call_for, changed_domains, read_call, reply_from,
 
 _READ_ATTEMPTS = 5
 _TOGETHER_MOST = 64
+
+
+class Origin(NamedTuple):
+    """When a domain was founded, by the server's clock, and the version of its statistics."""
+
+    founded_ms: int
+    version: int
 
 
 class RedisStore:
@@ -101,8 +109,28 @@ class RedisStore:
         """The names of a workspace's domains."""
         return domains_from(await self._connection.fields(workspace_key(self._prefix, tenant, workspace)))
 
-    async def server(self) -> str:
-        """What the server says it is."""
+    async def origins(self, tenant: str, workspace: str) -> dict[str, Origin]:
+        """The origin of every domain of a workspace.
+
+        Raises:
+            StoreUnavailable: the server could not be asked.
+        """
+        fields = await self._connection.table(workspace_key(self._prefix, tenant, workspace))
+        domains = domains_from(fields)
+        arms = [domain_keys(self._prefix, Scope(tenant, workspace, domain))[0] for domain in domains]
+        versions = await asyncio.gather(*(self._connection.field(key, "version") for key in arms))
+        return {
+            domain: Origin(int(fields[f"domain:{domain}"]), int(version or 0))
+            for domain, version in zip(domains, versions, strict=True)
+        }
+
+    @property
+    def breaker(self) -> str:
+        """Whether calls go to the server: `closed` when they do, `open`, or `half_open`."""
+        return self._connection.breaker
+
+    async def server(self) -> Server:
+        """Who the server says it is."""
         return await self._connection.server()
 
     async def close(self) -> None:

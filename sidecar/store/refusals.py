@@ -18,6 +18,7 @@ class Kind(StrEnum):
     MASTERDOWN = "MASTERDOWN"
     NOREPLICAS = "NOREPLICAS"
     OOM = "OOM"
+    MISCONF = "MISCONF"
     MOVED = "MOVED"
     ASK = "ASK"
     TRYAGAIN = "TRYAGAIN"
@@ -45,3 +46,7 @@ class Refused(Exception):
 
 class Unreachable(ConnectionError):
     """There is no connection, or it was lost before the reply came: then what became of the command is not known."""
+
+
+class Unsent(Unreachable):
+    """There is no connection, and the command was not sent."""

@@ -14,13 +14,15 @@ import contextlib
 import logging
 import math
 from collections import deque
+from collections.abc import Callable
 from itertools import chain
 from random import Random
 from typing import Any
 
-from sidecar.store.endpoint import Endpoint
+from sidecar.store.breaker import Breaker
+from sidecar.store.endpoint import Way
 from sidecar.store.line import Joint, Line, Place, joined
-from sidecar.store.refusals import Kind, Refused, Unreachable
+from sidecar.store.refusals import Kind, Refused, Unreachable, Unsent
 
 _log = logging.getLogger(__name__)
 
@@ -31,34 +33,64 @@ class Stream:
     """Sends commands to one server. Belongs to one event loop.
 
     Args:
-        endpoint: the server.
+        endpoint: the way to the server.
         timeout_s: how long connecting may take, and how long the server may be silent while it owes a reply.
         places_max: at most so many calls are under way at once.
         jitter: spreads the attempts of many sidecars to connect again.
+        troubled: called whenever the connection was lost or could not be made.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, timeout_s: float = 1.0, places_max: int = 8192, jitter: Random | None = None
+        self,
+        endpoint: Way,
+        *,
+        timeout_s: float = 1.0,
+        places_max: int = 8192,
+        jitter: Random | None = None,
+        troubled: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare; nothing is connected yet."""
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._places_max = places_max
         self._jitter = jitter or Random()  # noqa: S311 - spreads load, keeps no secret
+        self._troubled = troubled
         self._waiting: deque[Place] = deque()
         self._line: Line | None = None
         self._failure: BaseException | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._connect_after = 0.0
+        self._made_at = -math.inf
+        self._brief = 0
         self._flush_planned = False
         self._alarm: asyncio.TimerHandle | None = None
         self._closed = False
+        self.breaker = Breaker(timeout_s, self._jitter)
+        """For who sends what the application waits for; the stream itself does not heed it."""
 
-    async def execute(self, command: bytes, until: float = math.inf) -> Any:  # noqa: ANN401 - whatever it answers
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt to connect failed, so that callers are refused at once."""
+        return self._failure is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for anything."""
+        return not self._waiting and not (self._line and self._line.asked)
+
+    @property
+    def leaves_on(self) -> frozenset[Kind]:
+        """After such a refusal the next call goes over a new connection."""
+        return self._endpoint.leaves_on
+
+    async def execute(
+        self, command: bytes, until: float = math.inf, joint: Joint | None = None, *, asking: bool = False
+    ) -> Any:  # noqa: ANN401 - whatever it answers
         """Send a packed command and wait for its reply; see `begin` and `reply_of`."""
-        return await reply_of(self.begin(command, until))
+        return await reply_of(self.begin(command, until, joint, asking=asking))
 
-    def begin(self, command: bytes, until: float = math.inf, joint: Joint | None = None) -> asyncio.Future[Any]:
+    def begin(
+        self, command: bytes, until: float = math.inf, joint: Joint | None = None, *, asking: bool = False
+    ) -> asyncio.Future[Any]:
         """Send a packed command. What was begun in one turn of the loop is sent together.
 
         Args:
@@ -66,17 +98,18 @@ class Stream:
             until: when to give up, by the loop's clock; never later than `timeout_s` from now.
             joint: what this call has in common with others, if it may go in one command with them; `command` is then
                 what it has for its own.
+            asking: send ASKING before it, with nothing in between.
 
         Returns:
             What `reply_of` waits for.
 
         Raises:
-            Unreachable: there is no connection, or too many calls are under way.
+            Unsent: there is no connection, or too many calls are under way.
         """
         self._admit()
         loop = asyncio.get_running_loop()
         until = min(until, loop.time() + self._timeout_s)
-        place = Place(command, loop.create_future(), until, joint)
+        place = Place(command, loop.create_future(), until, joint, asking=asking)
         self._waiting.append(place)
         if self._line is None:
             self._reconnect()
@@ -98,33 +131,36 @@ class Stream:
                 await self._connecting
         if self._line is not None:
             self._line.drop(Unreachable("closed"))
-        self._turn_away(Unreachable("closed"))
+        self._turn_away("closed")
 
     def _admit(self) -> None:
         if self._closed:
-            raise Unreachable("the connection is closed")
+            raise Unsent("the connection is closed")
         if self._failure is not None:  # waiting for an attempt that may fail again would hold the caller up
-            raise Unreachable(f"the server is away: {self._failure!r}") from self._failure
+            raise Unsent(f"the server is away: {self._failure!r}") from self._failure
         if len(self._waiting) + (self._line.owed if self._line else 0) >= self._places_max:
-            raise Unreachable(f"{self._places_max} calls are under way already")
+            raise Unsent(f"{self._places_max} calls are under way already")
 
     # --- sending
 
     def _flush(self) -> None:
         self._flush_planned = False
         line = self._line
-        if line is None or not line.writable:
+        if line is None or not line.writable or line.leaving:
             return
         going = [place for place in self._waiting if not place.future.done()]
         self._waiting.clear()
         if going:
             line.ask(joined(going), asyncio.get_running_loop().time())
 
-    def _turn_away(self, why: Unreachable) -> None:
+    def _turn_away(self, why: str) -> None:
         while self._waiting:
-            future = self._waiting.popleft().future
-            if not future.done():
-                future.set_result(Unreachable(str(why)))
+            self._waiting.popleft().give(Unsent(why))
+
+    def _fail(self, error: BaseException) -> None:
+        """Refuse callers until there is a connection."""
+        self._failure = error
+        self._turn_away(f"the server is away: {error!r}")
 
     # --- deadlines: one alarm for all calls, at the earliest; one for each would cost as much as the call itself
 
@@ -160,22 +196,22 @@ class Stream:
 
     async def _connect(self) -> None:
         attempt, loop = 0, asyncio.get_running_loop()
-        await asyncio.sleep(max(0.0, self._connect_after - loop.time()))  # who hangs up at once is not asked in circles
+        if self._brief:  # who hangs up at once, or leads to the wrong server, is not asked in circles
+            await asyncio.sleep(max(0.0, self._made_at + _backoff_s(self._brief - 1) - loop.time()))
         while True:
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    line = await self._endpoint.connect(lambda: Line(self._lost, self._flush))
+                    line = await self._endpoint.connect(lambda: Line(self._lost, self._flush, self._endpoint.leaves_on))
                     await self._greet(line)
             except Exception as error:  # noqa: BLE001 - whatever it is, callers are told and the attempts go on
-                self._failure = error
-                self._turn_away(Unreachable(f"the server is away: {error!r}"))
+                self._fail(error)
+                self._troubled()
             else:
                 break
-            longest = min(_BACKOFF_MAX_S, _BACKOFF_S * 2**attempt)
-            await asyncio.sleep(longest * (0.5 + self._jitter.random() / 2))
+            await asyncio.sleep(_backoff_s(attempt) * (0.5 + self._jitter.random() / 2))
             attempt += 1
         self._line, self._failure, self._connecting = line, None, None
-        self._connect_after = loop.time() + _BACKOFF_S
+        self._made_at = loop.time()
         self._flush()
 
     async def _greet(self, line: Line) -> None:
@@ -183,8 +219,7 @@ class Stream:
         *musts, naming = [Place(command, loop.create_future(), math.inf) for command in self._endpoint.greeting()]
         line.ask([*musts, naming], loop.time())
         try:
-            for place in musts:
-                await reply_of(place.future)
+            self._endpoint.check([await reply_of(place.future) for place in musts])
             try:
                 await reply_of(naming.future)
             except Refused as error:
@@ -200,7 +235,16 @@ class Stream:
         if line is self._line:
             self._line = None
             _log.debug("the connection to the store was lost: %s", why)
+            lasted = asyncio.get_running_loop().time() - self._made_at > _BACKOFF_MAX_S
+            self._brief = 0 if lasted else self._brief + 1
+            if self._brief > 1 and line.leaving is not None:  # the new one was no better
+                self._fail(line.leaving)
             self._reconnect()
+            self._troubled()
+
+
+def _backoff_s(attempt: int) -> float:
+    return min(_BACKOFF_MAX_S, _BACKOFF_S * 2.0 ** min(attempt, 10))
 
 
 async def reply_of(begun: asyncio.Future[Any]) -> Any:  # noqa: ANN401 - whatever the server answers

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 
-from sidecar.telemetry.instruments import Durations, Gauge, Instrument, Tally
+from sidecar.telemetry.instruments import Durations, Gauge, Gauges, Instrument, States, Tally
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -71,6 +71,12 @@ def _lines(instrument: Instrument) -> Iterator[str]:
         case Gauge():
             name, kind = instrument.name, "gauge"
             samples = [_sample(name, instrument.read(), {})]
+        case Gauges():
+            name, kind = instrument.name, "gauge"
+            samples = [_sample(name, value, {instrument.label: of}) for of, value in instrument.read().items()]
+        case States():
+            name, kind, now = instrument.name, "gauge", instrument.read()
+            samples = [_sample(name, state == now, {"state": state}) for state in instrument.states]
         case Durations():
             name, kind = instrument.name, "histogram"
             samples = list(_histogram(instrument))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 
 class Tally:
@@ -49,6 +49,37 @@ class Gauge:
         self.read: Callable[[], float] = lambda: 0.0
 
 
+class Gauges:
+    """Several values that go up and down, told apart by one label; read when somebody asks.
+
+    Args:
+        name: the metric's.
+        description: what it measures.
+        label: its name.
+        values: what the label may be.
+    """
+
+    def __init__(self, name: str, description: str, label: str, values: Sequence[str]) -> None:
+        """Start at 0."""
+        self.name, self.description, self.label = name, description, label
+        self.read: Callable[[], Mapping[str, float]] = lambda: dict.fromkeys(values, 0.0)
+
+
+class States:
+    """In which of several states something is, read when somebody asks; that one is 1 and the others are 0.
+
+    Args:
+        name: the metric's.
+        description: what is in a state.
+        states: their names, which the label `state` has; the first is where it begins.
+    """
+
+    def __init__(self, name: str, description: str, states: Sequence[str]) -> None:
+        """Start in the first."""
+        self.name, self.description, self.states = name, description, states
+        self.read: Callable[[], str] = lambda: states[0]
+
+
 class Durations:
     """How long something took, in seconds: how often up to which bound, and all together.
 
@@ -75,4 +106,4 @@ class Durations:
         self.total += seconds
 
 
-Instrument = Tally | Gauge | Durations
+Instrument = Tally | Gauge | Gauges | States | Durations

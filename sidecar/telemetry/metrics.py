@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sidecar.telemetry.events import Administered, Decided, Event, GateMoved, Reported
-from sidecar.telemetry.instruments import Durations, Gauge, Instrument, Tally
+from sidecar.telemetry.instruments import Durations, Gauge, Gauges, Instrument, States, Tally
 
 _BOUNDS_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+
+BREAKER_STATES = ("closed", "half_open", "open")
 
 
 class Metrics:
@@ -35,6 +37,14 @@ class Metrics:
         self.in_flight = Gauge("learning_in_flight", "Calls being answered")
         self.native_calls = Gauge("learning_native_calls", "Calls that the native transport holds")
         self.store_up = Gauge("learning_store_up", "Whether the store answered last time")
+        self.store_breaker = States("learning_store_breaker", "Whether calls go to the store", BREAKER_STATES)
+        self.store_lost = Tally("learning_store_lost", "Workspaces that the store was seen to have lost", "kind")
+
+        self.spool_records = Gauges("learning_spool_records", "Reports in the spool", "state", ("waiting", "kept"))
+        self.spool_bytes = Gauge("learning_spool_bytes", "Bytes of the spool on disk")
+        self.spool_damaged = Gauge("learning_spool_damaged", "Segments of the spool that were found damaged")
+        self.spool_replayed = Tally("learning_spool_replayed", "Spooled reports given to the store", "outcome")
+        self.recalled = Tally("learning_recalled", "What was sent again to a server that may have lost it", "outcome")
 
     @property
     def instruments(self) -> list[Instrument]:
@@ -57,3 +67,7 @@ class Metrics:
                 self.administered.add(domain, what)
             case GateMoved(_, moved):
                 self.gate_moves.add(domain, moved.before, moved.after)
+
+    def replayed(self, source: str, outcome: str) -> None:
+        """Count what was given to the store later, from the `spool`, or again, from the `recall`."""
+        (self.spool_replayed if source == "spool" else self.recalled).add(outcome)

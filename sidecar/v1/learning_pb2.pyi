@@ -55,6 +55,7 @@ class RewardOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REWARD_OUTCOME_LATE: _ClassVar[RewardOutcome]
     REWARD_OUTCOME_UNKNOWN: _ClassVar[RewardOutcome]
     REWARD_OUTCOME_COLLECTED: _ClassVar[RewardOutcome]
+    REWARD_OUTCOME_SPOOLED: _ClassVar[RewardOutcome]
 
 class ReleaseOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -62,6 +63,7 @@ class ReleaseOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RELEASE_OUTCOME_RELEASED: _ClassVar[ReleaseOutcome]
     RELEASE_OUTCOME_ALREADY_CLOSED: _ClassVar[ReleaseOutcome]
     RELEASE_OUTCOME_UNKNOWN: _ClassVar[ReleaseOutcome]
+    RELEASE_OUTCOME_SPOOLED: _ClassVar[ReleaseOutcome]
 
 class RestoreAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -100,10 +102,12 @@ REWARD_OUTCOME_DUPLICATE: RewardOutcome
 REWARD_OUTCOME_LATE: RewardOutcome
 REWARD_OUTCOME_UNKNOWN: RewardOutcome
 REWARD_OUTCOME_COLLECTED: RewardOutcome
+REWARD_OUTCOME_SPOOLED: RewardOutcome
 RELEASE_OUTCOME_UNSPECIFIED: ReleaseOutcome
 RELEASE_OUTCOME_RELEASED: ReleaseOutcome
 RELEASE_OUTCOME_ALREADY_CLOSED: ReleaseOutcome
 RELEASE_OUTCOME_UNKNOWN: ReleaseOutcome
+RELEASE_OUTCOME_SPOOLED: ReleaseOutcome
 RESTORE_ACTION_UNSPECIFIED: RestoreAction
 RESTORE_ACTION_RESTORED: RestoreAction
 RESTORE_ACTION_UNCHANGED: RestoreAction
@@ -560,12 +564,20 @@ class DomainStatus(_message.Message):
     def __init__(self, domain: _Optional[str] = ..., mode: _Optional[_Union[Mode, str]] = ..., mode_reason: _Optional[str] = ..., policy: _Optional[str] = ..., statistics_version: _Optional[int] = ..., arms: _Optional[_Iterable[_Union[ArmStatus, _Mapping]]] = ..., decisions: _Optional[int] = ..., open: _Optional[int] = ..., applied: _Optional[int] = ..., duplicates: _Optional[int] = ..., late: _Optional[int] = ..., released: _Optional[int] = ..., expired: _Optional[int] = ..., refused: _Optional[int] = ..., shadowed: _Optional[int] = ..., agreed: _Optional[int] = ..., budget: _Optional[_Union[BudgetStatus, _Mapping]] = ..., gate: _Optional[_Union[GateStatus, _Mapping]] = ..., agreement_rate: _Optional[float] = ..., missing_rate: _Optional[float] = ..., delay_mean_ms: _Optional[float] = ..., delay_high_ms: _Optional[float] = ...) -> None: ...
 
 class StoreStatus(_message.Message):
-    __slots__ = ("reachable", "server")
+    __slots__ = ("reachable", "server", "breaker", "lost", "lost_at_unix_ms", "spooled")
     REACHABLE_FIELD_NUMBER: _ClassVar[int]
     SERVER_FIELD_NUMBER: _ClassVar[int]
+    BREAKER_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    LOST_AT_UNIX_MS_FIELD_NUMBER: _ClassVar[int]
+    SPOOLED_FIELD_NUMBER: _ClassVar[int]
     reachable: bool
     server: str
-    def __init__(self, reachable: _Optional[bool] = ..., server: _Optional[str] = ...) -> None: ...
+    breaker: str
+    lost: str
+    lost_at_unix_ms: int
+    spooled: int
+    def __init__(self, reachable: _Optional[bool] = ..., server: _Optional[str] = ..., breaker: _Optional[str] = ..., lost: _Optional[str] = ..., lost_at_unix_ms: _Optional[int] = ..., spooled: _Optional[int] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
     __slots__ = ("domains", "budget", "store", "sidecar_version")

@@ -59,10 +59,16 @@ async def test_recommend_degrades_within_its_deadline(orphaned: Any) -> None:
     assert time.perf_counter() - started < 1.0
 
 
-async def test_strict_calls_and_rewards_say_unavailable(orphaned: Any) -> None:
-    """With a hint when to try again, and without the driver's words."""
+async def test_rewards_are_spooled(orphaned: Any) -> None:
+    """They wait on disk; tests/api/test_spooling.py follows them."""
     report = pb.RewardRequest(domain="route", decision_id="before", signals=pb.Signals(reward=1))
-    for call, request in ((orphaned.Recommend, ask("after", strict=True)), (orphaned.Reward, report)):
+    assert (await orphaned.Reward(report)).outcome == pb.REWARD_OUTCOME_SPOOLED
+
+
+async def test_strict_and_administrative_calls_say_unavailable(orphaned: Any) -> None:
+    """With a hint when to try again, and without the driver's words."""
+    snapshot = pb.SnapshotRequest()
+    for call, request in ((orphaned.Recommend, ask("after", strict=True)), (orphaned.Snapshot, snapshot)):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call(request)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

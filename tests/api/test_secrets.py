@@ -221,3 +221,12 @@ def test_a_bad_url_is_refused_without_its_password(url: str, command: tuple[str,
     assert "LEARNING_REDIS_URL" in done.stderr
     assert PASTED not in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
+
+
+async def test_no_page_without_a_token(subject: Subject) -> None:
+    """The management port asks for no token, so where calls need one it shows nobody's state."""
+    for path in ("/", "/status.json"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            await asyncio.to_thread(urllib.request.urlopen, f"http://{subject.management}{path}", timeout=30)
+        assert caught.value.code == 403
+        caught.value.close()

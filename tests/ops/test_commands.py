@@ -37,7 +37,7 @@ def fetched(url: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
-@pytest.mark.parametrize("name", ["serve", "check-config", "status", "replay", "demo", "health"])
+@pytest.mark.parametrize("name", ["serve", "check-config", "status", "replay", "demo", "health", "doctor"])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--help says more than the options' names."""
     with pytest.raises(SystemExit) as ended:

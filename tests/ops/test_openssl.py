@@ -47,6 +47,16 @@ async def test_a_sidecar_with_tls_decides_over_it(sidecars: Any, connect: Connec
         one.stop()
 
 
+@pytest.mark.parametrize("kind", ["", "+sentinel", "+cluster"])
+def test_every_url_with_tls_has_it(kind: str) -> None:
+    """Behind Sentinels and in a cluster, too."""
+    code = (
+        f"import sys; from sidecar.ops import openssl; openssl.leave_out(['serve', 'rediss{kind}://host/mine']);"
+        "import asyncio; assert 'ssl' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
 def test_who_asks_for_it_later_gets_it() -> None:
     """A policy from outside may speak TLS of its own."""
     code = (

@@ -28,7 +28,10 @@ ANYTHING = st.recursive(
 
 async def test_server_says_what_it_is(redis_store: RedisStore) -> None:
     """The server's name and version are known."""
-    assert (await redis_store.server()).startswith("Valkey 9.")
+    first, again = await redis_store.server(), await redis_store.server()
+    assert first.name.startswith("Valkey 9.")
+    assert len(first.run_id) == 40
+    assert again == first
 
 
 async def test_dead_socket_is_unavailable(redis_stores: RedisStores, made: Transitions, tmp_path: Path) -> None:

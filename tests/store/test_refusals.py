@@ -101,17 +101,17 @@ async def forbidden(admin: Any) -> Callable[[], Any]:
     return lambda: admin.execute_command("ACL", "SETUSER", "default", "+@all")
 
 
-STATES = [
-    (out_of_memory, Kind.OOM), (without_replicas, Kind.NOREPLICAS), (replica, Kind.READONLY),
-    (forbidden, Kind.NOPERM),
-]  # fmt: skip
+STATES = [(out_of_memory, Kind.OOM), (without_replicas, Kind.NOREPLICAS), (forbidden, Kind.NOPERM)]
 
 
 @pytest.mark.parametrize(("bring_about", "kind"), STATES)
 async def test_states_of_a_server(
     own: str, admin: Any, redis_stores: RedisStores, made: Transitions, bring_about: Any, kind: Kind
 ) -> None:
-    """A server that may not write refuses by name, and as soon as it may again, the same connection goes on."""
+    """A server that may not write refuses by name, and as soon as it may again, the same connection goes on.
+
+    After READONLY there is a new one: tests/store/test_sentinel.py.
+    """
     store = redis_stores(own)
     await store.apply(made.issue("d1"))
     stream = store._connection._hot.stream_of("any")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from sidecar.telemetry.exposition import exposition, merged
-from sidecar.telemetry.instruments import Durations, Gauge, Instrument, Tally
+from sidecar.telemetry.instruments import Durations, Gauge, Instrument, States, Tally
 
 Sample = tuple[str, tuple[tuple[str, str], ...], float]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(['"', "\\", "\n", '\\n"'])
@@ -42,6 +42,15 @@ def test_a_gauge_is_read_when_it_is_asked_for() -> None:
     assert read(gauge) == ({"up": "gauge"}, [("up", (), 0.0)])
     gauge.read = lambda: True
     assert read(gauge)[1] == [("up", (), 1.0)]
+
+
+def test_of_several_states_one_is_true() -> None:
+    """All are named at any time, so that none is missing from a graph."""
+    door = States("door", "How the door is", ("closed", "open"))
+    shut = ("door", (("state", "closed"),), 1.0), ("door", (("state", "open"),), 0.0)
+    assert read(door) == ({"door": "gauge"}, list(shut))
+    door.read = lambda: "open"
+    assert [value for _, _, value in read(door)[1]] == [0.0, 1.0]
 
 
 @given(seconds=st.lists(st.floats(0, 10), max_size=20))

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sidecar.ops.calling import calling
+from sidecar.ops.calling import Reach, calling, reach_from_environment
 from sidecar.ops.replaying.driving import Course, replay
 from sidecar.ops.replaying.log import Numbered, Row, lines_of
 from sidecar.ops.replaying.paretobandit import PREFIX, prompts
@@ -72,7 +72,7 @@ def _measures(rows: list[Row], courses: list[Course], plan: Plan) -> list[Yardst
 @asynccontextmanager
 async def _service(address: str | None, domain: str, configuration: Configuration) -> AsyncIterator[Any]:
     if address is not None:
-        async with calling(address) as stub:
+        async with calling(reach_from_environment(address)) as stub:
             yield stub
         return
     declared = configuration.with_domain(domain, {})  # so that a name of one's own is known
@@ -86,7 +86,7 @@ async def _service(address: str | None, domain: str, configuration: Configuratio
         )
         # No environment: switches and settings of this machine's own sidecar are not the replay's.
         with _moves_untold():
-            async with sidecar(settings, declared, {}) as running, calling(running.address) as stub:
+            async with sidecar(settings, declared, {}) as running, calling(Reach(running.address)) as stub:
                 yield stub
 
 

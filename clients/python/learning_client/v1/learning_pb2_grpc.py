@@ -104,7 +104,8 @@ class LearningServicer:
 
     def Reward(self, request, context):
         """Reports what happened. Settles the decision once: the first final report counts, later ones are
-        answered DUPLICATE. Costs one round trip (two when earlier partial reports have to be merged).
+        answered DUPLICATE. Costs one round trip (two when earlier partial reports have to be merged). While the store is
+        away reports are kept on disk, answered SPOOLED; RESOURCE_EXHAUSTED when there is no room.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,1 @@
+"""What `learning-sidecar doctor` looks at, one kind of thing in each module."""
