@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
-.PHONY: help demo serve test check format proto bench bench-regret bench-gate clean
+.PHONY: help demo serve test check format proto bench bench-regret bench-gate chaos fuzz soak clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,15 @@ bench-regret: $(DEVELOPMENT) ## regret of the policies beside published figures 
 
 bench-gate: $(DEVELOPMENT) ## the gate's errors, power and losses, simulated (minutes; BENCH_ARGS="--quick --json")
 	$(BIN)/python benchmarks/gate.py $(BENCH_ARGS)
+
+chaos: $(DEVELOPMENT) ## break everything around two sidecars and check what they promise (CHAOS_ARGS="--rounds 20 --seed 7 --json")
+	@$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
+
+fuzz: $(DEVELOPMENT) ## send a sidecar what nobody sane would send (FUZZ_ARGS="--requests 100000 --frames 10000 --json")
+	@$(BIN)/python -m tests.chaos.fuzz $(FUZZ_ARGS)
+
+soak: $(DEVELOPMENT) ## load for long and see that nothing grows (SOAK_ARGS="--minutes 30 --json")
+	@$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 clean: ## remove what was made here
 	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

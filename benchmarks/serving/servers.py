@@ -22,7 +22,7 @@ descriptors:
   - key: tenant
     rate_limit: {unit: hour, requests_per_unit: 4000000000}
 """
-# A machine that stands still for a second must not make answers degraded: they cost less, and are not the ones measured.
+# A machine that stands still for a second must not make answers degraded: they cost less than what is measured.
 _PATIENCE = {"LEARNING_STORE_TIMEOUT_MS": "10000"}
 _PEER = Path(__file__).with_name("peer_server.py")
 

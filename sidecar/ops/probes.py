@@ -50,8 +50,8 @@ def sidecar_routes(vitals: Vitals, metrics: Metrics, servicer: Servicer) -> Mapp
     Args:
         vitals: for the probes.
         metrics: for `/metrics`.
-        servicer: for the page, which shows what the Status call answers. Where calls need tokens, there is no page: this
-            port asks for none.
+        servicer: for the page, which shows what the Status call answers. Where calls need tokens there is none, since
+            this port asks for no token.
     """
     page: Mapping[str, Route] = {
         "/status.json": lambda asked: _status(vitals, servicer, asked),

@@ -46,6 +46,8 @@ class Cluster:
         self._slots: list[Address | None] = [None] * SLOTS
         self.nodes = self._seeds
         """Every primary that is known, and after them those that the URL names."""
+        self.primaries: tuple[Address, ...] = ()
+        """Those of the last map."""
         self._jitter = jitter or Random()  # noqa: S311 - spreads load, keeps no secret
         self._refreshing: asyncio.Task[None] | None = None
         self._refresh_after = 0.0
@@ -89,10 +91,10 @@ class Cluster:
             found = await self._asked()
             if found:
                 self._slots = _spread(found)
-                primaries = dict.fromkeys(one.primary for one in found)
-                self.nodes = tuple(dict.fromkeys((*primaries, *self._seeds)))
-                await self.hot.keep(primaries)
-                await self.rest.keep(primaries)
+                self.primaries = tuple(dict.fromkeys(one.primary for one in found))
+                self.nodes = tuple(dict.fromkeys((*self.primaries, *self._seeds)))
+                await self.hot.keep(self.primaries)
+                await self.rest.keep(self.primaries)
         finally:
             self._refresh_after = loop.time() + _PAUSE_S * (0.5 + self._jitter.random())
             self._refreshing = None
@@ -136,6 +138,10 @@ class Shards:
         """The connection to the node that holds this key; to any node if that is unknown, or the key empty."""
         address = self._cluster.primary_of(key) if key else None
         return self.stream_at(address) if address else self._any()
+
+    def streams(self) -> list[Stream]:
+        """The connections to all primaries that are known; to any node while none is."""
+        return [self.stream_at(address) for address in self._cluster.primaries] or [self._any()]
 
     def stream_at(self, address: Address) -> Stream:
         """The connection to this node."""

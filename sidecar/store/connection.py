@@ -31,9 +31,14 @@ from sidecar.store.sentinel import WatchedPrimary
 from sidecar.store.stream import Stream, reply_of
 from sidecar.store.wire import Call
 
+_INFO: bytes = hiredis.pack_command(("INFO", "server"))  # type: ignore[arg-type]  # its stub knows tuples of one only
+
 
 class Server(NamedTuple):
-    """What a server is, such as `Valkey 9.1.0`, and which one: each start has its own `run_id`, empty if not told."""
+    """What a server is, such as `Valkey 9.1.0`, and which one: each start has its own `run_id`, empty if not told.
+
+    Of a cluster the ids of its primaries, in order, with commas between: it is another one when one of them is.
+    """
 
     name: str
     run_id: str
@@ -132,17 +137,16 @@ class Connection:
         return await self.answer(self._begun(packed_call(call), call.script, call.keys[0], until))
 
     async def server(self) -> Server:
-        """Who the server says it is.
+        """Who the server says it is; in a cluster all primaries that say so, as one.
 
         Raises:
-            StoreUnavailable: as for `run`.
+            StoreUnavailable: none says anything.
         """
-        told: bytes = await self._ask("asking what it is", "", "INFO", "server")
-        facts = dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
-        name = f"Redis {facts.get('redis_version', 'of unknown version')}"
-        if "valkey_version" in facts:
-            name = f"Valkey {facts['valkey_version']}"
-        return Server(name, facts.get("run_id", ""))
+        told = await asyncio.gather(*map(_told, self._rest.streams()), return_exceptions=True)
+        well = [one for one in told if isinstance(one, Server)]
+        if not well:
+            raise StoreUnavailable("asking what it is") from next(one for one in told if isinstance(one, Exception))
+        return Server(well[0].name, ",".join(sorted(one.run_id for one in well)))
 
     async def fields(self, key: str) -> list[str]:
         """The names of a hash's fields.
@@ -224,6 +228,15 @@ class Connection:
             await stream.execute(load(name))
         finally:
             del self._loading[stream, name]
+
+
+async def _told(stream: Stream) -> Server:
+    told: bytes = await stream.execute(_INFO)
+    facts = dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
+    name = f"Redis {facts.get('redis_version', 'of unknown version')}"
+    if "valkey_version" in facts:
+        name = f"Valkey {facts['valkey_version']}"
+    return Server(name, facts.get("run_id", ""))
 
 
 def _routings(url: str, timeout_s: float) -> tuple[Routing, Routing]:

@@ -26,6 +26,9 @@ class Routing(Protocol):
     def stream_of(self, key: str) -> Stream:
         """The connection to the server that holds this key; to any server if it is empty."""
 
+    def streams(self) -> list[Stream]:
+        """The connections to all servers that keys may lie on."""
+
     def detour(self, key: str, stream: Stream, error: Exception) -> Detour | None:
         """Where to send a call again that was refused on a stream, or never sent; None when there is no use in it."""
 
@@ -47,6 +50,10 @@ class OneServer:
     def stream_of(self, key: str) -> Stream:  # noqa: ARG002 - all keys are alike here
         """The one connection."""
         return self._stream
+
+    def streams(self) -> list[Stream]:
+        """The one connection."""
+        return [self._stream]
 
     def detour(self, key: str, stream: Stream, error: Exception) -> Detour | None:  # noqa: ARG002 - as above
         """The next connection, when this one was given up because of the refusal."""

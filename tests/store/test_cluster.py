@@ -20,7 +20,7 @@ from tests.conftest import Connect, RedisStores, Sidecars
 from .conftest import Transitions
 from .load import Load, consistent
 from .scripted import until_true
-from .servers import certificates
+from .servers import certificates, tls_before
 from .topologies import ClusterOfSix, Node, cluster_of_six, eventually, free_ports, server
 
 MANY = 60
@@ -105,7 +105,9 @@ async def test_workspaces_are_spread_over_all_primaries(
     assert all(count <= 6 for count in calls(primaries, "script|load"))  # three scripts over two connections
     held = {well.holder(slot_in(name)).port for name in load.workspaces}
     assert held == {node.port for node in primaries}
-    assert (await store.server()).name.startswith("Redis 7.")
+    told = await store.server()
+    assert told.name.startswith("Valkey 9.")
+    assert len(set(told.run_id.split(","))) == len(primaries)
 
 
 async def test_known_slots_are_asked_directly(well: ClusterOfSix, redis_stores: RedisStores, workspace: str) -> None:
@@ -146,25 +148,24 @@ async def test_scripts_are_forgotten_under_load(well: ClusterOfSix, redis_stores
 
 async def test_cluster_with_tls_and_names(short_dir: Path, redis_stores: RedisStores, made: Transitions) -> None:
     """Nodes that show certificates of their names are connected to by these names, on the port that speaks TLS."""
-    certificates(short_dir / "tls")
-    port, tls_port = free_ports(2)
-    files = ("cert-file", "localhost.pem"), ("key-file", "localhost.key"), ("ca-cert-file", "ca.pem")
-    paths = [word for name, file in files for word in (f"--tls-{name}", str(short_dir / "tls" / file))]
+    tls, socket = short_dir / "tls", short_dir / "tls-node" / "s"
+    certificates(tls)
     node = server(
-        short_dir / "tls-node", port, *paths, "--tls-port", str(tls_port), "--tls-auth-clients", "no",
-        "--tls-cluster", "yes",
-        "--cluster-enabled", "yes", "--cluster-announce-hostname", "localhost",
-        "--cluster-preferred-endpoint-type", "hostname",
+        short_dir / "tls-node", *free_ports(1), "--unixsocket", str(socket), "--cluster-enabled", "yes",
+        "--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname",
     )  # fmt: skip
     try:
         node.start()
         node.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-        store = redis_stores(f"rediss+cluster://localhost:{tls_port}?ssl_ca_certs={short_dir}/tls/ca.pem")
-        assert type(await store.apply(made.issue())) is t.Issued
-        cluster = store._connection._hot._cluster  # type: ignore[attr-defined]  # it is a cluster's
-        await until_true(lambda: None not in cluster._slots)
-        assert set(cluster._slots) == {Address("localhost", tls_port)}
-        assert type(await store.apply(made.settle())) is t.Applied
+        async with tls_before(socket, tls / "localhost.pem") as port:
+            node.client.config_set("cluster-announce-port", port)
+            store = redis_stores(f"rediss+cluster://localhost:{port}?ssl_ca_certs={tls}/ca.pem")
+            assert type(await store.apply(made.issue())) is t.Issued
+            cluster = store._connection._hot._cluster  # type: ignore[attr-defined]  # it is a cluster's
+            await until_true(lambda: None not in cluster._slots)
+            assert set(cluster._slots) == {Address("localhost", port)}
+            assert type(await store.apply(made.settle())) is t.Applied
+            await store.close()
     finally:
         node.kill()
 

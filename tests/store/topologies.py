@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,25 +14,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
+
+from sidecar.store.embedded import find_binary
+from sidecar.store.slots import SLOTS
 
 PATIENCE_S = 60.0
 """A failover takes seconds, and longer on a machine that stands still now and then."""
 SERVICE = "mine"
 _BUS = 10_000
-
-
-def program(name: str) -> str:
-    """Find a program; whoever lacks it is told what to install."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.fail(
-            f"{name} is not on PATH: these tests need real servers. "
-            "Install them: apt-get install redis-server redis-sentinel redis-tools",
-            pytrace=False,
-        )
-    return found
+_PRIMARIES = 3
 
 
 def free_ports(count: int) -> list[int]:
@@ -113,7 +103,7 @@ class Node:
 def server(directory: Path, port: int, *options: str) -> Node:
     """Name a server that keeps nothing but what it is told to."""
     words = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--repl-diskless-sync-delay", "0")
-    return Node(directory, port, program("redis-server"), *words, *options)
+    return Node(directory, port, str(find_binary()), *words, *options)
 
 
 @contextlib.contextmanager
@@ -179,7 +169,8 @@ def sentinel_trio(directory: Path) -> Iterator[Trio]:
     ports = free_ports(6)
     servers = [server(directory / f"server-{port}", port) for port in ports[:3]]
     sentinels = [
-        Node(directory / f"sentinel-{port}", port, program("redis-sentinel"), "sentinel.conf") for port in ports[3:]
+        Node(directory / f"sentinel-{port}", port, str(find_binary()), "sentinel.conf", "--sentinel")
+        for port in ports[3:]
     ]
     for sentinel in sentinels:
         (directory / f"sentinel-{sentinel.port}" / "sentinel.conf").write_text(
@@ -265,12 +256,25 @@ def cluster_of_six(directory: Path) -> Iterator[ClusterOfSix]:
     ports = free_ports(6)
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
     nodes = [server(directory / f"node-{port}", port, *options) for port in ports]
-    create = [program("redis-cli"), "--cluster", "create", *(f"127.0.0.1:{port}" for port in ports)]
     with _running(nodes):
-        done = subprocess.run(
-            [*create, "--cluster-replicas", "1", "--cluster-yes"], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        _join(nodes)
         cluster = ClusterOfSix(nodes)
         eventually(cluster.well, "a cluster whose nodes agree")
         yield cluster
+
+
+def _join(nodes: list[Node]) -> None:
+    """Let nodes meet, give the first three the slots, a third each, and each of them one of the others as a replica."""
+    first, *others = nodes
+    for at, node in enumerate(nodes[:_PRIMARIES]):
+        share = range(at * SLOTS // _PRIMARIES, (at + 1) * SLOTS // _PRIMARIES)
+        node.client.execute_command("CLUSTER ADDSLOTSRANGE", share[0], share[-1])
+        node.client.execute_command("CLUSTER SET-CONFIG-EPOCH", at + 1)
+    for node in others:
+        first.client.execute_command("CLUSTER MEET", "127.0.0.1", node.port)
+    for primary, replica in zip(nodes[:_PRIMARIES], nodes[_PRIMARIES:], strict=True):
+        name = ClusterOfSix.node_id(primary)
+        eventually(
+            lambda name=name, replica=replica: replica.client.execute_command("CLUSTER REPLICATE", name),
+            "a replica that has heard of its primary",
+        )

@@ -1,0 +1,174 @@
+"""What chaos strikes: one store, two sidecars on both transports, and a proxy before the store for each.
+
+Every protection can be switched off, to see what it is for. Each round has a workspace of its own, so that nothing of
+an earlier round is in its figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from learning_client import AsyncLearningClient
+from msgspec.structs import fields
+
+from sidecar.settings.domain import BudgetSettings
+from sidecar.settings.service import ServiceSettings
+from tests.conftest import starting_sidecars
+
+from .faults import Chaos
+from .killers import KilledSidecar, Store
+from .proxy import ProxyProcess
+
+_PATCHES = Path(__file__).parent / "without_breaker"  # its sitecustomize runs before the sidecar
+STORE_TIMEOUT_MS = 250
+TRANSPORTS = ("grpcio", "native")
+LEASED = "retrieval"
+"""Here a little money is set aside for decisions while the store is away."""
+LIMITS_USD = {"domain/route": 0.25, "domain/retrieval": 2.0, "domain/tool_planning": 0.4, "workspace": 1.0}
+CONFIG = """
+defaults:
+  mode: ungated
+  reward: {{deadline_s: 8}}
+  policy: {{name: epsilon_greedy, parameters: {{epsilon: 0.3}}}}
+domains:
+  route:
+    policy: {{name: thompson}}
+    budget: {{limit_usd: 0.25, when_exhausted: refuse}}
+  prompt:
+    mode: gated
+    gate: {{alpha: 0.0001, share: 0.3, canary_loss_max: 100000, live_loss_max: 100000, shadow_decisions: 30,
+           attempt_decisions: 100000, epoch_decisions: 20, safety_margin: 0.1}}
+    policy: {{name: epsilon_greedy, parameters: {{epsilon: 0.6}}}}
+  retrieval:
+    budget: {{limit_usd: 2, when_exhausted: refuse{lease}}}
+  tool_planning:
+    budget: {{limit_usd: 0.4, when_exhausted: refuse}}
+workspaces:
+  "*": {{budget: {{limit_usd: 1, when_exhausted: refuse}}}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """One thing that protects apps, and what is seen without it."""
+
+    shows: str
+    needs: str = ""
+    """The `LEARNING_` setting that switches it; empty if it is switched otherwise."""
+    off: str = ""
+    """Its value when it is off."""
+    patch: str = ""
+    """The module of the store that is made harmless, where there is no setting for it."""
+
+    @property
+    def there(self) -> bool:
+        """Whether this version has it."""
+        if self.patch:
+            return find_spec(f"sidecar.store.{self.patch}") is not None
+        return not self.needs or self.needs in {field.name for field in fields(ServiceSettings)}
+
+
+PROTECTIONS = {
+    "durability": Protection("a killed store forgets what it acknowledged; recall puts it back, if it is there"),
+    "recall": Protection(
+        "what a store has forgotten stays forgotten: lost rewards without durability", "recall_s", "0"
+    ),
+    "degrading": Protection("apps ask strictly, and see an error whenever the store is away: app errors"),
+    "lease": Protection("while the store is away no paid arm is affordable: answers without the baseline"),
+    "spool": Protection("rewards are refused while the store is away: refused rewards", "spool_dir", "off"),
+    "breaker": Protection("each call waits for a store that does not answer: slow answers", patch="breaker"),
+}
+
+
+@dataclass(slots=True)
+class Bench:
+    """Everything that runs."""
+
+    store: Store
+    proxies: list[ProxyProcess]
+    sidecars: list[KilledSidecar]
+    chaos: Chaos
+    without: Collection[str] = ()
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def leased(self) -> str:
+        """The domain with a lease; empty if there is none."""
+        return LEASED if has_leases() and "lease" not in self.without else ""
+
+
+def has_leases() -> bool:
+    """Whether this version can set money aside for outages."""
+    return "lease_usd" in {field.name for field in fields(BudgetSettings)}
+
+
+def config_without(without: Collection[str]) -> str:
+    """The file of domains."""
+    lease = ", lease_usd: 0.05" if has_leases() and "lease" not in without else ""
+    return CONFIG.format(lease=lease)
+
+
+def environment_without(without: Collection[str], directory: Path) -> dict[str, str]:
+    """Variables of a sidecar whose files lie in that directory."""
+    directory.mkdir(exist_ok=True)
+    known = {one.name for one in fields(ServiceSettings)}
+    variables = {"LEARNING_STORE_TIMEOUT_MS": str(STORE_TIMEOUT_MS), "LEARNING_LOG_LEVEL": "info"}
+    for name in ("data_dir", "spool_dir"):
+        if name in known:
+            variables[f"LEARNING_{name.upper()}"] = str(directory / name)
+    for name in without:
+        protection = PROTECTIONS[name]
+        if protection.needs:
+            variables[f"LEARNING_{protection.needs.upper()}"] = protection.off
+        if protection.patch:
+            variables["PYTHONPATH"] = f"{_PATCHES}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
+    return variables
+
+
+@contextmanager
+def short_directory() -> Any:
+    """A directory whose path is short enough for sockets in it, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="ch-", dir="/tmp") as made:
+        yield Path(made)
+
+
+async def _warm(sidecar: KilledSidecar) -> None:
+    """Let it decide once: what a process loads with its first decision is no fault that a round is about."""
+    client = AsyncLearningClient(sidecar.address, workspace="warm", timeout_ms=30_000)
+    async with client:
+        while (await client.recommend("route", ["small", "large"])).degraded:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def bench(directory: Path, seed: int, without: Collection[str] = (), *, config: str = "") -> AsyncIterator[Bench]:
+    """Start everything, and end it whatever happens; `config` in place of the bench's own file of domains."""
+    declared = config or config_without(without)
+    async with AsyncExitStack() as stack:
+        (directory / "store").mkdir()
+        store = Store(directory / "store", durable="durability" not in without)
+        store.start()
+        stack.callback(store.kill)
+        start = stack.enter_context(starting_sidecars(store.url, directory, TRANSPORTS[0]))
+        proxies, sidecars = [], []
+        for number, transport in enumerate(TRANSPORTS):
+            listen = f"unix:{directory}/p{number}" if number else "127.0.0.1:0"
+            proxy = ProxyProcess(listen, f"unix:{store.socket}", seed + number)
+            proxies.append(await stack.enter_async_context(proxy))
+            url = f"unix://{directory}/p{number}" if number else f"redis://{proxy.address}"
+            environment = environment_without(without, directory / f"sidecar-{number}")
+            sidecar = KilledSidecar(start, declared, url, transport, environment)
+            sidecars.append(sidecar)
+            await sidecar.start()
+            await _warm(sidecar)
+        chaos = Chaos(store, proxies, sidecars)
+        yield Bench(store, proxies, sidecars, chaos, without)
+        await chaos.heal()

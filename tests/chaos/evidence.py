@@ -1,0 +1,114 @@
+"""What the store holds after a round, read past every proxy and with as little of the product's code as can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidecar.model.gate import GateState
+from sidecar.model.names import Scope
+from sidecar.store.gate_fields import gate_from
+from sidecar.store.keys import domain_keys, workspace_key
+
+PREFIX = "learning"
+_KEEP = "# keep"
+
+Ask = Callable[..., Any]
+"""Gives the server one command and returns its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The store's own record of one decision: `open`, `rewarded`, `released`, `expired` or `late`; nano-dollars."""
+
+    state: str
+    arm: str
+    ceiling_nano: int = 0
+    sample: str = ""
+    collected: str = ""
+
+
+@dataclass(slots=True)
+class DomainEvidence:
+    """One domain: fields of `arms` and `gate`, and records by decision id."""
+
+    figures: dict[str, int] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    gate: GateState = field(default_factory=GateState)
+    revision: int = 0
+
+    def figure(self, name: str, arm: str) -> int:
+        """One figure of one arm."""
+        return self.figures.get(f"{name}:{arm}", 0)
+
+    @property
+    def arms(self) -> set[str]:
+        """Arms with any figure, and arms with any record."""
+        named = {field.partition(":")[2] for field in self.figures if ":" in field}
+        return named | {record.arm for record in self.records.values()}
+
+
+@dataclass(slots=True)
+class Evidence:
+    """A workspace: domains by name, and the fields of its accounts of money."""
+
+    domains: dict[str, DomainEvidence] = field(default_factory=dict)
+    accounts: dict[str, int] = field(default_factory=dict)
+    leases: dict[str, int] = field(default_factory=dict)
+    """What each lease holds, in nano-dollars, by field."""
+
+    def money(self, figure: str, level: str) -> int:
+        """One figure of one level's account, in nano-dollars."""
+        return self.accounts.get(f"{figure}_nano:{level}", 0)
+
+    def leased(self, level: str) -> int:
+        """What leases hold at a level."""
+        return sum(held for name, held in self.leases.items() if level == "workspace" or name.startswith(f"{level}/"))
+
+
+def money_of(raw: Mapping[bytes, bytes]) -> Evidence:
+    """The accounts of a workspace's hash, without domains."""
+    evidence = Evidence()
+    for name, value in ((name.decode(), value.decode()) for name, value in raw.items()):
+        figure, _, rest = name.partition(":")
+        if figure == "lease_nano":
+            evidence.leases[rest] = int(value.split(" ")[0])
+        elif figure.endswith("_nano") or figure == "decisions":
+            evidence.accounts[name] = int(value)
+    return evidence
+
+
+def read(ask: Ask, workspace: str) -> Evidence:
+    """Read a workspace that nobody changes any more."""
+    raw = hash_of(ask("HGETALL", workspace_key(PREFIX, "default", workspace)))
+    evidence = money_of(raw)
+    for name in (one.decode().removeprefix("domain:") for one in raw if one.startswith(b"domain:")):
+        evidence.domains[name] = _domain(ask, Scope("default", workspace, name))
+    return evidence
+
+
+def hash_of(answer: Any) -> dict[bytes, bytes]:
+    """A hash, as the driver or the server itself puts it."""
+    if isinstance(answer, Mapping):
+        return dict(answer)
+    return dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+def _domain(ask: Ask, scope: Scope) -> DomainEvidence:
+    arms, _, pending, _, settled, gate, *_ = domain_keys(PREFIX, scope)
+    found = DomainEvidence({k.decode(): int(v) for k, v in hash_of(ask("HGETALL", arms)).items()})
+    fields = {k.decode(): v.decode() for k, v in hash_of(ask("HGETALL", gate)).items()}
+    found.gate, found.revision = gate_from(fields), int(fields.get("revision", 0))
+    for key, closed in ((pending, False), (settled, True)):
+        for name, value in hash_of(ask("HGETALL", key)).items():
+            if name.decode() != _KEEP:
+                found.records[name.decode()] = record_of(value.decode(), closed=closed)
+    return found
+
+
+def record_of(text: str, *, closed: bool) -> Record:
+    """One field of `settled`, or of `pending`; see docs/keys.md."""
+    state, _, rest = text.partition("\t") if closed else ("open", "", text)
+    _, _, ceiling, _, arm, _, sample, collected = rest.split("\t", 7)
+    return Record(state, arm, int(ceiling), sample, collected)

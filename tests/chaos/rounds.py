@@ -1,0 +1,214 @@
+"""One round: load under faults, then heal, wait until it is quiet, and compare what was told with what is so."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from learning_client.v1 import learning_pb2 as pb
+from learning_client.v1.learning_pb2_grpc import LearningStub
+from redis import RedisError
+
+from sidecar.store.keys import workspace_key
+
+from .bench import LIMITS_USD, Bench
+from .checks import Violation, check, limits_held
+from .clients import APPS, CEILINGS_USD, run_apps
+from .evidence import PREFIX, hash_of, money_of, read
+from .faults import Strike, schedule
+from .truth import Ledger, Verdict
+
+QUIET_S = 60.0
+_SAMPLE_GAP_S = 0.02
+_BEAT_S, _STALL_S = 0.05, 0.5
+
+Tell = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class RoundResult:
+    """What one round came to; times in seconds."""
+
+    seed: int
+    violations: list[Violation]
+    lost: int
+    double: int
+    ledger: Ledger
+    struck: Counter[str] = field(default_factory=Counter)
+    samples: int = 0
+    quiet_s: float = 0.0
+    unpaid: int = 0
+    """Degraded answers that named a paid arm in a limited domain, with no money set aside for it."""
+    baseline_missed: int = 0
+    """Degraded answers that were not the baseline, because there was no money for it."""
+
+
+async def play(
+    bench: Bench,
+    seed: int,
+    *,
+    load_s: float,
+    apps: int = APPS,
+    strikes: Sequence[Strike] | None = None,
+    ledger: Ledger | None = None,
+    tell: Tell = lambda _: None,
+) -> RoundResult:
+    """Play one round in a workspace of its own; with other strikes than those of the seed if they are given."""
+    workspace, ledger = f"round-{seed}", Ledger() if ledger is None else ledger
+    strikes = schedule(seed, load_s, links=len(bench.proxies)) if strikes is None else strikes
+    before = Counter(bench.chaos.struck)
+    tell("load and faults")
+    until = time.monotonic() + load_s
+    strict = "degrading" in bench.without
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(_watch(bench, workspace))
+        beating = tasks.create_task(_beat(ledger))
+        living = tasks.create_task(
+            run_apps(bench.sidecars, ledger, workspace, seed, until=until, apps=apps, strict=strict)
+        )
+        striking = tasks.create_task(_strike(bench, strikes))
+        await asyncio.wait([living, striking])
+        tell("waiting until every deadline has passed")
+        began = time.monotonic()
+        broken = await _quiet(bench, workspace)
+        quiet_s = time.monotonic() - began
+        watching.cancel()
+        beating.cancel()
+    samples, seen = watching.result()
+    tell("checking")
+    evidence = await asyncio.to_thread(read, bench.store.ask, workspace)
+    found = check(ledger, evidence, LIMITS_USD, leased=bench.leased)
+    result = RoundResult(seed, broken + seen + found.violations, found.lost, found.double, ledger)
+    result.struck = bench.chaos.struck - before
+    result.samples, result.quiet_s = samples, quiet_s
+    _outages(result)
+    return result
+
+
+async def _strike(bench: Bench, strikes: Sequence[Strike]) -> None:
+    await bench.chaos.carry_out(strikes)
+    await bench.chaos.heal()
+
+
+async def _beat(ledger: Ledger) -> None:
+    """Notice when this process stands still, until cancelled."""
+    while True:
+        before = time.monotonic()
+        await asyncio.sleep(_BEAT_S)
+        if time.monotonic() - before > _STALL_S:
+            ledger.stalls.append((before, time.monotonic()))
+
+
+async def _watch(bench: Bench, workspace: str) -> tuple[int, list[Violation]]:
+    """Read the accounts on the store itself, again and again, until cancelled: how often, and what was broken."""
+    samples, broken, key = 0, [], workspace_key(PREFIX, "default", workspace)
+    with suppress(asyncio.CancelledError):
+        while True:
+            try:
+                raw = await asyncio.to_thread(bench.store.ask, "HGETALL", key)
+            except RedisError:  # it is being killed, stopped or started
+                await asyncio.sleep(_SAMPLE_GAP_S)
+                continue
+            samples += 1
+            broken += limits_held(money_of(hash_of(raw)), LIMITS_USD)
+            await asyncio.sleep(_SAMPLE_GAP_S)
+    return samples, broken[:10]
+
+
+async def _quiet(bench: Bench, workspace: str) -> list[Violation]:
+    """Wait until no decision is open and no epoch waits; sidecars sweep what was used lately, and Status is a use."""
+    deadline = time.monotonic() + QUIET_S
+    left = "no sidecar answers"
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.3)
+        try:
+            answers = [await _status(sidecar.address, workspace) for sidecar in bench.sidecars]
+        except grpc.aio.AioRpcError as error:
+            left = f"Status: {error.code()}"
+            continue
+        opened = {one.domain: one.open for answer in answers for one in answer.domains if one.open}
+        opened |= {f"spooled {at}": _spooled(answer) for at, answer in enumerate(answers) if _spooled(answer)}
+        if not opened and all(answer.store.reachable for answer in answers):
+            return []
+        left = f"open: {opened}"
+    return [Violation("I5 open", workspace, f"{left} {QUIET_S:g} s after the last fault")]
+
+
+async def _status(address: str, workspace: str) -> pb.StatusResponse:
+    async with grpc.aio.insecure_channel(address) as channel:
+        answer: pb.StatusResponse = await LearningStub(channel).Status(
+            pb.StatusRequest(workspace=workspace), timeout=5, wait_for_ready=True
+        )
+        return answer
+
+
+def _spooled(answer: pb.StatusResponse) -> int:
+    """How many reports wait on the sidecar's disk, where this version says so."""
+    return int(getattr(answer.store, "spooled", 0))
+
+
+def _outages(result: RoundResult) -> None:
+    """Look at what was answered while the store was away: no paid arm without money that was set aside for it."""
+    for story in result.ledger.stories.values():
+        for answer in story.degraded:
+            result.baseline_missed += answer.arm != answer.baseline
+            limited = story.domain != "prompt"
+            if limited and CEILINGS_USD.get(answer.arm, 0.0) > answer.reserved_usd + 1e-12:
+                result.unpaid += 1
+    if result.unpaid:
+        what = f"{result.unpaid} degraded answers named a paid arm without money set aside"
+        result.violations.append(Violation("I1 promised", f"round-{result.seed}", what))
+
+
+def summary(results: list[RoundResult]) -> dict[str, Any]:
+    """All rounds together, as plain values."""
+    recommends = [one for result in results for one in result.ledger.recommends]
+    took = sorted(one.took_s for one in recommends if not one.killed)
+    stories = [story for result in results for story in result.ledger.stories.values()]
+    failures = [result.ledger.failures() for result in results]
+    app, covered, stalled = (
+        dict(sum((one[kind] for one in failures), Counter())) for kind in ("app", "covered", "stalled")
+    )
+    refused = dict(sum((result.ledger.refused_rewards for result in results), Counter()))
+    violations = [v._asdict() for result in results for v in result.violations]
+    violations += [{"rule": "client raised", "where": "app", "what": r} for x in results for r in x.ledger.raised]
+    violations += [
+        {"rule": "status", "where": k, "what": f"{v} times"} for x in results for k, v in x.ledger.broken.items()
+    ]
+    return {
+        "rounds": len(results),
+        "faults": sum(sum(result.struck.values()) for result in results),
+        "faults_by_kind": dict(sorted(sum((result.struck for result in results), Counter()).items())),
+        "violations": len(violations),
+        "violation_list": violations[:50],
+        "app_errors": sum(app.values()),
+        "app_errors_by_status": app,
+        "covered_by_client": covered,
+        "machine_stalled": stalled,
+        "lost_rewards": sum(result.lost for result in results),
+        "double_counted": sum(result.double for result in results),
+        "refused_rewards": refused,
+        "recommends": len(recommends),
+        "degraded": sum(len(story.degraded) for story in stories),
+        "degraded_not_baseline": sum(result.baseline_missed for result in results),
+        "decisions": sum(story.answer is not None for story in stories),
+        "acknowledged_rewards": sum(result.ledger.acknowledged for result in results),
+        "spooled_rewards": sum(story.spooled for story in stories),
+        "maybes": sum(story.verdict is Verdict.MAYBE for story in stories),
+        "limit_samples": sum(result.samples for result in results),
+        "recommend_p50_ms": _quantile(took, 0.5),
+        "recommend_p99_ms": _quantile(took, 0.99),
+        "recommend_max_ms": _quantile(took, 1.0),
+        "quiet_max_s": round(max((result.quiet_s for result in results), default=0.0), 2),
+    }
+
+
+def _quantile(ordered: list[float], share: float) -> float | None:
+    """In milliseconds; None of nothing."""
+    return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else None

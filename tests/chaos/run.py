@@ -1,0 +1,115 @@
+"""Breaks everything around two sidecars while 64 apps use them, and counts what the apps and the state suffer.
+
+Goal: show that an app is never held up or broken, that no acknowledged reward is lost or counted twice, and that no
+budget is exceeded, whatever fails. Method: rounds of load under random faults from a seed; then everything heals, and
+what clients were told is compared with what the store holds, to the integer.
+
+    make chaos CHAOS_ARGS="--rounds 20 --seed 7 --json"
+    make chaos CHAOS_ARGS="--rounds 5 --without durability"     # what one protection is for
+
+The exit status is 1 if anything was violated, 2 if nothing could be run, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from .bench import PROTECTIONS, bench, short_directory
+from .clients import APPS, DEADLINE_MS
+from .rounds import RoundResult, play, summary
+from .topology import NotAvailable, check_available
+
+_INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what was asked for; 0 when nothing was violated."""
+    options = _options(arguments)
+    console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
+    logging.getLogger("learning_client").setLevel(logging.CRITICAL)  # it would tell of every fault that is struck here
+    try:
+        check_available(options.topology)
+        found = asyncio.run(rounds(options, console))
+    except NotAvailable as error:
+        console.print(f"[red]{error}", highlight=False)
+        return 2
+    except KeyboardInterrupt:
+        console.print("[red]interrupted; every process that was started has ended")
+        return _INTERRUPTED
+    sys.stdout.write(json.dumps(found, indent=2) + "\n") if options.json else _show(console, found)
+    return 1 if found["violations"] or found["app_errors"] else 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=7, help="the same seed strikes with the same faults")
+    parser.add_argument("--apps", type=int, default=APPS)
+    parser.add_argument("--load-s", type=float, default=3.0, help="seconds of load in a round, 2 to 4 are sensible")
+    parser.add_argument("--topology", choices=("single", "sentinel", "cluster"), default="single")
+    parser.add_argument("--without", action="append", choices=sorted(PROTECTIONS), default=[], metavar="PROTECTION",
+                        help=f"switch a protection off: {', '.join(sorted(PROTECTIONS))}")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    for name in options.without:
+        if not PROTECTIONS[name].there:
+            parser.error(f"this version has no switch for {name}")
+    return options
+
+
+async def rounds(options: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Play all rounds."""
+    results: list[RoundResult] = []
+    began = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with short_directory() as directory, Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("starting", total=options.rounds)
+        async with bench(directory, options.seed, options.without) as running:
+            for number in range(options.rounds):
+                seed = options.seed * 1000 + number
+
+                def tell(what: str) -> None:
+                    progress.update(task, description=f"round {len(results) + 1}: {what}")
+
+                results.append(await play(running, seed, load_s=options.load_s, apps=options.apps, tell=tell))
+                progress.advance(task)
+                _tell_violations(console, results[-1])
+    return {
+        **summary(results),
+        "seed": options.seed,
+        "topology": options.topology,
+        "without": {name: PROTECTIONS[name].shows for name in options.without},
+        "apps": options.apps,
+        "recommend_deadline_ms": DEADLINE_MS,
+        "took_s": round(time.monotonic() - began, 1),
+    }
+
+
+def _tell_violations(console: Console, result: RoundResult) -> None:
+    for violation in result.violations[:5]:
+        console.print(f"[red]round {result.seed}: {violation.rule} {violation.where}: {violation.what}",
+                      highlight=False, markup=True)  # fmt: skip
+
+
+def _show(console: Console, found: dict[str, Any]) -> None:
+    table = Table("what", "found", title=f"{found['rounds']} rounds, seed {found['seed']}")
+    for name, value in found.items():
+        if name != "violation_list":
+            table.add_row(
+                name, ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            )
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

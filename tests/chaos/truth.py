@@ -1,0 +1,200 @@
+"""What clients were told in one round, and what the store must hold because of it.
+
+`Story` is one decision as its app knows it, `Ledger` all of a round. An answer that never came leaves a *maybe*: what
+was asked may have happened or not. For these alone the clients' log gives an interval; which of them did happen is then
+read from the store's own record of the decision, and every sum has to fit these records to the integer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from learning_client._calls import Failure
+from learning_client.v1 import learning_pb2 as pb
+
+from sidecar.model.units import MICRO, NANO
+
+APPLIED, DUPLICATE = pb.REWARD_OUTCOME_APPLIED, pb.REWARD_OUTCOME_DUPLICATE
+LATE, COLLECTED = pb.REWARD_OUTCOME_LATE, pb.REWARD_OUTCOME_COLLECTED
+SPOOLED = dict(pb.RewardOutcome.items()).get("REWARD_OUTCOME_SPOOLED", -1)
+"""-1 as long as the API has no such outcome; then no answer is."""
+MISSED = -2
+"""Stands for an outcome where no answer came."""
+SPOOLED_LATE = -3
+"""Stands for SPOOLED after the deadline: kept on disk, and then found late, as the API says."""
+
+_EXCUSABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
+"""What a store or a sidecar that is away may be answered with."""
+
+
+class Verdict(StrEnum):
+    """What became of a decision's reward, as far as its app knows."""
+
+    COUNTED = "counted"
+    """A final report was acknowledged."""
+    KEPT = "kept"
+    """A partial report was acknowledged and nothing followed: it counts at the deadline."""
+    NOTHING = "nothing"
+    """Nothing was reported, or the app was told that it does not count."""
+    MAYBE = "maybe"
+    """It was reported, and no answer came."""
+
+
+@dataclass(slots=True)
+class Story:
+    """One decision as its app knows it: micro-units of reward and safety, nano-dollars of cost.
+
+    `finals`, `parts` and `releases` count outcomes, an answer that never came as MISSED.
+    """
+
+    workspace: str
+    domain: str
+    decision_id: str
+    answer: pb.RecommendResponse | None = None
+    """The first answer that said the decision was recorded."""
+    degraded: list[pb.RecommendResponse] = field(default_factory=list)
+    arms: set[str] = field(default_factory=set)
+    """Arms named by answers that said it was recorded; more than one would be a contradiction."""
+    reward_micro: int | None = None
+    safety_micro: int | None = None
+    cost_nano: int | None = None
+    finals: Counter[int] = field(default_factory=Counter)
+    parts: Counter[int] = field(default_factory=Counter)
+    releases: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What became of its reward."""
+        if self.finals[APPLIED] or self.finals[SPOOLED] or (self.finals[DUPLICATE] and not self.parts):
+            return Verdict.COUNTED
+        told = self.finals + self.parts
+        if told[LATE] or told[pb.REWARD_OUTCOME_UNKNOWN] or self.releases[pb.RELEASE_OUTCOME_RELEASED]:
+            return Verdict.NOTHING
+        if self.parts[COLLECTED] or self.parts[SPOOLED] or self.parts[DUPLICATE]:
+            return Verdict.MAYBE if self.finals[MISSED] else Verdict.KEPT
+        return Verdict.MAYBE if told[MISSED] or told[SPOOLED_LATE] else Verdict.NOTHING
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the app was told that its reward counts."""
+        return self.verdict in (Verdict.COUNTED, Verdict.KEPT)
+
+    @property
+    def spooled(self) -> bool:
+        """Whether a report was acknowledged from the sidecar's disk."""
+        told = self.finals + self.parts
+        return bool(told[SPOOLED] or told[SPOOLED_LATE])
+
+
+class Asked(NamedTuple):
+    """One Recommend: when (monotonic seconds), why it has no answer, and whether its sidecar was killed."""
+
+    began: float
+    ended: float
+    failure: str
+    killed: bool
+
+    @property
+    def took_s(self) -> float:
+        """How long it took, in seconds."""
+        return self.ended - self.began
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All that the clients of one round were told."""
+
+    stories: dict[str, Story] = field(default_factory=dict)
+    recommends: list[Asked] = field(default_factory=list)
+    stalls: list[tuple[float, float]] = field(default_factory=list)
+    """When this process itself stood still, for want of a processor; monotonic seconds."""
+    refused_rewards: Counter[str] = field(default_factory=Counter)
+    """Reward calls without an answer, by status; the client tries again or gives up."""
+    broken: Counter[str] = field(default_factory=Counter)
+    """Answers that no fault of the store or of the network excuses: INTERNAL, UNKNOWN and the like."""
+    raised: list[str] = field(default_factory=list)
+    """What the app's client raised; it must never."""
+
+    def story(self, workspace: str, domain: str, decision_id: str) -> Story:
+        """The decision of that id, new if it is not known."""
+        found = self.stories.get(decision_id)
+        if found is None:
+            found = self.stories[decision_id] = Story(workspace, domain, decision_id)
+        return found
+
+    def note(self, request: object, reply: object, began: float, ended: float, *, killed: bool = False) -> None:
+        """Write down one call: what was asked, what came back, when, and whether its sidecar was being killed."""
+        failure = reply.code if isinstance(reply, Failure) else ""
+        full = failure == "RESOURCE_EXHAUSTED" and not isinstance(request, pb.RecommendRequest)  # the spool has an end
+        if failure and failure not in _EXCUSABLE and not full:
+            self.broken[f"{type(request).__name__} {reply}"] += 1
+        if isinstance(request, pb.RecommendRequest):
+            self.recommends.append(Asked(began, ended, failure, killed))
+            self._recommended(request, reply)
+        elif isinstance(request, pb.RewardRequest):
+            self._rewarded(request, reply)
+        elif isinstance(request, pb.ReleaseRequest):
+            story = self.story(request.workspace, request.domain, request.decision_id)
+            story.releases[reply.outcome if isinstance(reply, pb.ReleaseResponse) else MISSED] += 1
+
+    def failures(self) -> dict[str, Counter[str]]:
+        """Recommend calls without an answer, by status.
+
+        `covered`: the sidecar was being killed, so the app's client took the first candidate. `stalled`: time ran out
+        while the machine itself stood still. `app`: all others, of which there must be none.
+        """
+        found: dict[str, Counter[str]] = {"app": Counter(), "covered": Counter(), "stalled": Counter()}
+        for one in self.recommends:
+            if one.failure:
+                stalled = any(start < one.ended and one.began < end for start, end in self.stalls)
+                late = stalled and one.failure == "DEADLINE_EXCEEDED"
+                found["covered" if one.killed else "stalled" if late else "app"][one.failure] += 1
+        return found
+
+    def _recommended(self, request: pb.RecommendRequest, reply: object) -> None:
+        story = self.story(request.workspace, request.domain, request.decision_id)
+        if not isinstance(reply, pb.RecommendResponse):
+            return
+        if reply.degraded:
+            story.degraded.append(reply)
+        elif reply.expires_at_unix_ms:
+            story.answer = story.answer or reply
+            story.arms.add(reply.arm)
+
+    def _rewarded(self, request: pb.RewardRequest, reply: object) -> None:
+        story = self.story(request.workspace, request.domain, request.decision_id)
+        signals = request.signals
+        if signals.HasField("reward") and story.reward_micro is None:
+            story.reward_micro = round(signals.reward * MICRO)
+            story.safety_micro = round(signals.safety * MICRO) if signals.HasField("safety") else None
+        if signals.HasField("cost_usd") and story.cost_nano is None:
+            story.cost_nano = round(signals.cost_usd * NANO)
+        told = reply.outcome if isinstance(reply, pb.RewardResponse) else MISSED
+        due_ms = story.answer.expires_at_unix_ms if story.answer else 0
+        if told == SPOOLED and due_ms <= time.time() * 1000:
+            told = SPOOLED_LATE
+        if isinstance(reply, Failure):
+            self.refused_rewards[reply.code] += 1
+        if not request.more_to_come:
+            story.finals[told] += 1
+        elif signals.HasField("reward"):  # a part that brings the reward may be all that ever comes
+            story.parts[told] += 1
+
+    def of(self, domain: str) -> Iterator[Story]:
+        """The decisions of a domain."""
+        return (story for story in self.stories.values() if story.domain == domain)
+
+    @property
+    def maybes(self) -> int:
+        """How many rewards may count or not, as far as the clients know."""
+        return sum(story.verdict is Verdict.MAYBE for story in self.stories.values())
+
+    @property
+    def acknowledged(self) -> int:
+        """How many rewards clients were told to count."""
+        return sum(story.acknowledged for story in self.stories.values())
