@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.json_format import MessageToJson
@@ -42,6 +43,8 @@ async def run(asked: argparse.Namespace) -> int:
     console = Console()
     store = answer.store.server if answer.store.reachable else "away"
     console.print(f"sidecar {answer.sidecar_version}, store {store}; workspace: {_budget(answer.budget)}")
+    for line in _troubles(answer.store):
+        console.print(line, style="bold", markup=False)
     if not answer.domains:
         console.print("no decision was made in this workspace yet")
     for domain in answer.domains:
@@ -50,6 +53,19 @@ async def run(asked: argparse.Namespace) -> int:
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
         console.print()
     return 0
+
+
+def _troubles(store: pb.StoreStatus) -> list[str]:
+    """What is not as it should be with the store."""
+    troubles = []
+    if store.breaker not in ("", "closed"):
+        troubles.append(f"calls do not go to the store: its breaker is {store.breaker}")
+    if store.lost:
+        at = datetime.fromtimestamp(store.lost_at_unix_ms / 1000, UTC).isoformat(timespec="seconds")
+        troubles.append(f"the store has lost something, noticed at {at}: {store.lost} (docs/doctor.md)")
+    if store.spooled:
+        troubles.append(f"{store.spooled} reports wait on this sidecar's disk")
+    return troubles
 
 
 def _table(domain: pb.DomainStatus) -> Table:

@@ -1,5 +1,6 @@
-"""What chaos strikes: one store, two sidecars on both transports, and a proxy before the store for each.
+"""What chaos strikes: two sidecars on both transports, and what their state lies on.
 
+That is one store, with a proxy before it for each sidecar, or a primary with replicas and Sentinels, or a cluster.
 Every protection can be switched off, to see what it is for. Each round has a workspace of its own, so that nothing of
 an earlier round is in its figures.
 """
@@ -9,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,18 @@ from sidecar.settings.domain import BudgetSettings
 from sidecar.settings.service import ServiceSettings
 from tests.conftest import starting_sidecars
 
-from .faults import Chaos
+from .clients import REWARD_DEADLINE_MS
+from .evidence import Ask
+from .failovers import failover_schedule
+from .faults import Chaos, StoreBlows, Strike, schedule
 from .killers import KilledSidecar, Store
 from .proxy import ProxyProcess
+from .topology import starting_servers
 
 _PATCHES = Path(__file__).parent / "without_breaker"  # its sitecustomize runs before the sidecar
 STORE_TIMEOUT_MS = 250
+FAILOVER_DEADLINE_MS = 25_000
+"""For rewards where servers fail over: that takes some seconds, and more on a busy machine."""
 TRANSPORTS = ("grpcio", "native")
 LEASED = "retrieval"
 """Here a little money is set aside for decisions while the store is away."""
@@ -88,14 +96,25 @@ PROTECTIONS = {
 }
 
 
-@dataclass(slots=True)
+def _one_workspace(seed: int) -> Sequence[str]:
+    return (f"round-{seed}",)
+
+
+@dataclass(kw_only=True)
 class Bench:
     """Everything that runs."""
 
-    store: Store
-    proxies: list[ProxyProcess]
     sidecars: list[KilledSidecar]
     chaos: Chaos
+    ask: Ask
+    """Gives one command to the server that has its key, past every proxy; may raise redis.RedisError or OSError."""
+    schedule: Callable[[int, float], list[Strike]]
+    """The strikes of a round by its seed and its seconds of load."""
+    workspaces: Callable[[int], Sequence[str]] = _one_workspace
+    """Those of a round, by its seed."""
+    reward_deadline_ms: int = REWARD_DEADLINE_MS
+    failovers_s: list[float] = field(default_factory=list)
+    """Grows: how long each failover took until another server was the primary."""
     without: Collection[str] = ()
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -103,6 +122,13 @@ class Bench:
     def leased(self) -> str:
         """The domain with a lease; empty if there is none."""
         return LEASED if has_leases() and "lease" not in self.without else ""
+
+
+@dataclass(kw_only=True)
+class SingleBench(Bench):
+    """Likewise on one store."""
+
+    store: Store
 
 
 def has_leases() -> bool:
@@ -149,7 +175,9 @@ async def _warm(sidecar: KilledSidecar) -> None:
 
 
 @asynccontextmanager
-async def bench(directory: Path, seed: int, without: Collection[str] = (), *, config: str = "") -> AsyncIterator[Bench]:
+async def bench(
+    directory: Path, seed: int, without: Collection[str] = (), *, config: str = ""
+) -> AsyncIterator[SingleBench]:
     """Start everything, and end it whatever happens; `config` in place of the bench's own file of domains."""
     declared = config or config_without(without)
     async with AsyncExitStack() as stack:
@@ -169,6 +197,31 @@ async def bench(directory: Path, seed: int, without: Collection[str] = (), *, co
             sidecars.append(sidecar)
             await sidecar.start()
             await _warm(sidecar)
-        chaos = Chaos(store, proxies, sidecars)
-        yield Bench(store, proxies, sidecars, chaos, without)
+        chaos = Chaos(StoreBlows(store), proxies, sidecars)
+        yield SingleBench(
+            store=store, sidecars=sidecars, chaos=chaos, ask=store.ask, without=without,
+            schedule=partial(schedule, links=len(proxies)),
+        )  # fmt: skip
+        await chaos.heal()
+
+
+@asynccontextmanager
+async def failover_bench(directory: Path, topology: str, without: Collection[str] = ()) -> AsyncIterator[Bench]:
+    """Start servers of which another takes over when a primary dies, and sidecars on them without any proxy."""
+    async with AsyncExitStack() as stack:
+        servers = await asyncio.to_thread(stack.enter_context, starting_servers(topology, directory / "servers"))
+        start = stack.enter_context(starting_sidecars(servers.url, directory, TRANSPORTS[0]))
+        sidecars = []
+        for number, transport in enumerate(TRANSPORTS):
+            environment = environment_without(without, directory / f"sidecar-{number}")
+            sidecar = KilledSidecar(start, config_without(without), servers.url, transport, environment)
+            sidecars.append(sidecar)
+            await sidecar.start()
+            await _warm(sidecar)
+        chaos = Chaos(servers, (), sidecars)
+        yield Bench(
+            sidecars=sidecars, chaos=chaos, ask=servers.ask, without=without, workspaces=servers.workspaces,
+            schedule=partial(failover_schedule, blows=servers.blows, others=servers.others),
+            reward_deadline_ms=FAILOVER_DEADLINE_MS, failovers_s=servers.failovers_s,
+        )  # fmt: skip
         await chaos.heal()

@@ -119,11 +119,14 @@ class App:
         other: another sidecar's, for retries.
         ledger: of the round.
         seed: of its choices.
+        deadline_ms: until when a reward counts, from its decision on.
     """
 
-    def __init__(self, number: int, home: AppClient, other: AppClient, ledger: Ledger, seed: int) -> None:
+    def __init__(
+        self, number: int, home: AppClient, other: AppClient, ledger: Ledger, seed: int, deadline_ms: int
+    ) -> None:
         """Keep them."""
-        self._home, self._other, self._ledger = home, other, ledger
+        self._home, self._other, self._ledger, self._deadline_ms = home, other, ledger, deadline_ms
         self._rng = random.Random(seed * 1_000_003 + number)
         self._tries = 2 if number % 4 == 3 else 12
 
@@ -149,7 +152,7 @@ class App:
                 list(CEILINGS_USD),
                 decision_id=decision_id,
                 cost_ceilings_usd=CEILINGS_USD,
-                reward_deadline_ms=SHORT_DEADLINE_MS if fate in _SHORT else REWARD_DEADLINE_MS,
+                reward_deadline_ms=SHORT_DEADLINE_MS if fate in _SHORT else self._deadline_ms,
             )
 
         clients = [self._home] + [self._other] * (rng.random() < 0.05)
@@ -208,24 +211,33 @@ class App:
 async def run_apps(
     sidecars: Sequence[KilledSidecar],
     ledger: Ledger,
-    workspace: str,
+    workspaces: Sequence[str],
     seed: int,
     *,
     until: float,
     apps: int = APPS,
     strict: bool = False,
+    deadline_ms: int = REWARD_DEADLINE_MS,
 ) -> None:
-    """Let apps decide until that moment (monotonic seconds), and finish what they began."""
+    """Let apps decide until that moment (monotonic seconds), and finish what they began.
+
+    Each of them is in one of the workspaces and at home at one of the sidecars.
+    """
     async with AsyncExitStack() as stack:
 
-        async def client(sidecar: KilledSidecar, *, own: bool) -> AppClient:
+        async def client(sidecar: KilledSidecar, workspace: str, *, own: bool) -> AppClient:
             made = AppClient(sidecar, ledger, workspace, strict=strict, own=own)
             return await stack.enter_async_context(made)
 
-        shared = [await client(sidecar, own=False) for sidecar in sidecars]
+        shared = {
+            (at, name): await client(sidecars[at], name, own=False)
+            for at in range(len(sidecars))
+            for name in workspaces
+        }
         living = []
         for number in range(apps):
-            at = number % len(sidecars)
-            home = await client(sidecars[at], own=True)
-            living.append(App(number, home, shared[(at + 1) % len(sidecars)], ledger, seed).live(until))
+            at, name = number % len(sidecars), workspaces[number // len(sidecars) % len(workspaces)]
+            home = await client(sidecars[at], name, own=True)
+            other = shared[(at + 1) % len(sidecars), name]
+            living.append(App(number, home, other, ledger, seed, deadline_ms).live(until))
         await asyncio.gather(*living)

@@ -1,4 +1,4 @@
-"""Which fault strikes when: drawn from a seed, and carried out on proxies, sidecars and the store."""
+"""Which fault strikes when: drawn from a seed, and carried out on proxies, sidecars and servers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from redis import RedisError
 
@@ -54,18 +54,31 @@ def schedule(seed: int, load_s: float, *, links: int, blows: Sequence[str] = BLO
     return strikes
 
 
+Blow = Callable[[Strike], Awaitable[None]]
+
+
+class Struck(Protocol):
+    """Servers that are struck."""
+
+    def aim(self, strike: Strike) -> tuple[object, Blow]:
+        """What is hit, of which one blow at a time is dealt, and how; a blow may raise redis.RedisError: it missed."""
+
+    async def settle(self) -> None:
+        """Wait until they are whole again."""
+
+
 class Chaos:
     """Carries strikes out, and heals what they broke.
 
     Args:
-        store: behind all proxies.
-        proxies: one before the store for each sidecar.
-        sidecars: likewise.
+        servers: where the state lies.
+        proxies: one before the store for each sidecar, or none.
+        sidecars: two.
     """
 
-    def __init__(self, store: Store, proxies: Sequence[ProxyProcess], sidecars: Sequence[KilledSidecar]) -> None:
+    def __init__(self, servers: Struck, proxies: Sequence[ProxyProcess], sidecars: Sequence[KilledSidecar]) -> None:
         """Nothing is broken yet."""
-        self._store, self._proxies, self._sidecars = store, proxies, sidecars
+        self._servers, self._proxies, self._sidecars = servers, proxies, sidecars
         self._turns = [0] * len(proxies)
         self._busy: set[object] = set()
         self.struck: Counter[str] = Counter()
@@ -83,31 +96,33 @@ class Chaos:
         await asyncio.gather(*(one(strike) for strike in strikes))
 
     async def heal(self) -> None:
-        """Make sure that traffic passes."""
+        """Make sure that traffic passes, and that the servers are whole."""
         for proxy in self._proxies:
             await proxy.switch(PASS)
+        await self._servers.settle()
 
     async def _strike(self, strike: Strike) -> None:
         if strike.name.startswith("link "):
             self.struck[strike.name] += 1
             await self._link(strike)
             return
-        blow: Callable[[Strike], Awaitable[None]]
+        blow: Blow
         if strike.name.startswith("sidecar "):
             sidecar = self._sidecars[strike.whom % len(self._sidecars)]
             target: object = sidecar
             blow = self._kill_sidecar if strike.name.endswith("killed") else self._stop_sidecar
         else:
-            target = self._store
-            blow = self._of_store(strike.name)
+            target, blow = self._servers.aim(strike)
         # A target that is down already cannot be hit again, and of two sidecars one stays up.
         if target in self._busy or (strike.name == "sidecar killed" and self._a_sidecar_is_down()):
             self.missed[strike.name] += 1
             return
         self._busy.add(target)
         try:
-            self.struck[strike.name] += 1
             await blow(strike)
+            self.struck[strike.name] += 1
+        except RedisError:
+            self.missed[strike.name] += 1
         finally:
             self._busy.discard(target)
 
@@ -130,30 +145,43 @@ class Chaos:
 
     async def _stop_sidecar(self, strike: Strike) -> None:
         sidecar = self._sidecars[strike.whom % len(self._sidecars)]
-        await self._stopped(sidecar, strike.lasts_s)
+        await _stopped(sidecar, strike.lasts_s)
 
-    async def _stopped(self, target: Any, lasts_s: float) -> None:
-        target.stop_and_go(go=False)
-        try:
-            await asyncio.sleep(lasts_s)
-        finally:
-            target.stop_and_go(go=True)
 
-    def _of_store(self, name: str) -> Callable[[Strike], Awaitable[None]]:
+async def _stopped(target: Store | KilledSidecar, lasts_s: float) -> None:
+    target.stop_and_go(go=False)
+    try:
+        await asyncio.sleep(lasts_s)
+    finally:
+        target.stop_and_go(go=True)
+
+
+class StoreBlows:
+    """What is done to one store."""
+
+    def __init__(self, store: Store) -> None:
+        """Keep it."""
+        self._store = store
+
+    async def settle(self) -> None:
+        """Every blow leaves it running."""
+
+    def aim(self, strike: Strike) -> tuple[object, Blow]:
+        """Of all that may be done to it, one thing at a time."""
+        return self._store, self._blow(strike.name)
+
+    def _blow(self, name: str) -> Blow:
         async def killed(strike: Strike) -> None:
             await asyncio.to_thread(self._store.kill)
             await asyncio.sleep(strike.lasts_s)
             await asyncio.to_thread(self._store.start)
 
         async def stopped(strike: Strike) -> None:
-            await self._stopped(self._store, strike.lasts_s)
+            await _stopped(self._store, strike.lasts_s)
 
-        def asking(*words: Any) -> Callable[[Strike], Awaitable[None]]:
+        def asking(*words: Any) -> Blow:
             async def asked(_: Strike) -> None:
-                try:
-                    await asyncio.to_thread(self._store.ask, *words)
-                except RedisError:
-                    self.missed[name] += 1
+                await asyncio.to_thread(self._store.ask, *words)
 
             return asked
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 import grpc
@@ -21,7 +22,7 @@ from .bench import LIMITS_USD, Bench
 from .checks import Violation, check, limits_held
 from .clients import APPS, CEILINGS_USD, run_apps
 from .evidence import PREFIX, hash_of, money_of, read
-from .faults import Strike, schedule
+from .faults import Strike
 from .truth import Ledger, Verdict
 
 QUIET_S = 60.0
@@ -47,6 +48,8 @@ class RoundResult:
     """Degraded answers that named a paid arm in a limited domain, with no money set aside for it."""
     baseline_missed: int = 0
     """Degraded answers that were not the baseline, because there was no money for it."""
+    failovers_s: list[float] = field(default_factory=list)
+    """How long each took until another server was the primary."""
 
 
 async def play(
@@ -59,32 +62,38 @@ async def play(
     ledger: Ledger | None = None,
     tell: Tell = lambda _: None,
 ) -> RoundResult:
-    """Play one round in a workspace of its own; with other strikes than those of the seed if they are given."""
-    workspace, ledger = f"round-{seed}", Ledger() if ledger is None else ledger
-    strikes = schedule(seed, load_s, links=len(bench.proxies)) if strikes is None else strikes
-    before = Counter(bench.chaos.struck)
+    """Play one round in workspaces of its own; with other strikes than those of the seed if they are given."""
+    workspaces, ledger = bench.workspaces(seed), Ledger() if ledger is None else ledger
+    strikes = bench.schedule(seed, load_s) if strikes is None else strikes
+    before, failed_over = Counter(bench.chaos.struck), len(bench.failovers_s)
     tell("load and faults")
     until = time.monotonic() + load_s
     strict = "degrading" in bench.without
     async with asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(_watch(bench, workspace))
+        watching = tasks.create_task(_watch(bench, workspaces))
         beating = tasks.create_task(_beat(ledger))
         living = tasks.create_task(
-            run_apps(bench.sidecars, ledger, workspace, seed, until=until, apps=apps, strict=strict)
-        )
+            run_apps(
+                bench.sidecars, ledger, workspaces, seed, until=until, apps=apps, strict=strict,
+                deadline_ms=bench.reward_deadline_ms,
+            )
+        )  # fmt: skip
         striking = tasks.create_task(_strike(bench, strikes))
         await asyncio.wait([living, striking])
         tell("waiting until every deadline has passed")
         began = time.monotonic()
-        broken = await _quiet(bench, workspace)
+        broken = [one for workspace in workspaces for one in await _quiet(bench, workspace)]
         quiet_s = time.monotonic() - began
         watching.cancel()
         beating.cancel()
     samples, seen = watching.result()
     tell("checking")
-    evidence = await asyncio.to_thread(read, bench.store.ask, workspace)
-    found = check(ledger, evidence, LIMITS_USD, leased=bench.leased)
-    result = RoundResult(seed, broken + seen + found.violations, found.lost, found.double, ledger)
+    result = RoundResult(seed, broken + seen, 0, 0, ledger, failovers_s=bench.failovers_s[failed_over:])
+    for workspace in workspaces:
+        evidence = await asyncio.to_thread(read, bench.ask, workspace)
+        found = check(ledger.inside(workspace), evidence, LIMITS_USD, leased=bench.leased)
+        result.violations += found.violations
+        result.lost, result.double = result.lost + found.lost, result.double + found.double
     result.struck = bench.chaos.struck - before
     result.samples, result.quiet_s = samples, quiet_s
     _outages(result)
@@ -105,14 +114,15 @@ async def _beat(ledger: Ledger) -> None:
             ledger.stalls.append((before, time.monotonic()))
 
 
-async def _watch(bench: Bench, workspace: str) -> tuple[int, list[Violation]]:
+async def _watch(bench: Bench, workspaces: Sequence[str]) -> tuple[int, list[Violation]]:
     """Read the accounts on the store itself, again and again, until cancelled: how often, and what was broken."""
-    samples, broken, key = 0, [], workspace_key(PREFIX, "default", workspace)
+    samples, broken = 0, []
+    keys = cycle(workspace_key(PREFIX, "default", workspace) for workspace in workspaces)
     with suppress(asyncio.CancelledError):
         while True:
             try:
-                raw = await asyncio.to_thread(bench.store.ask, "HGETALL", key)
-            except RedisError:  # it is being killed, stopped or started
+                raw = await asyncio.to_thread(bench.ask, "HGETALL", next(keys))
+            except (RedisError, OSError):  # it is being killed, stopped or started
                 await asyncio.sleep(_SAMPLE_GAP_S)
                 continue
             samples += 1
@@ -205,6 +215,8 @@ def summary(results: list[RoundResult]) -> dict[str, Any]:
         "recommend_p50_ms": _quantile(took, 0.5),
         "recommend_p99_ms": _quantile(took, 0.99),
         "recommend_max_ms": _quantile(took, 1.0),
+        "failovers": sum(len(result.failovers_s) for result in results),
+        "failover_max_s": round(max((one for result in results for one in result.failovers_s), default=0.0), 2),
         "quiet_max_s": round(max((result.quiet_s for result in results), default=0.0), 2),
     }
 

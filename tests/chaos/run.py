@@ -6,6 +6,7 @@ what clients were told is compared with what the store holds, to the integer.
 
     make chaos CHAOS_ARGS="--rounds 20 --seed 7 --json"
     make chaos CHAOS_ARGS="--rounds 5 --without durability"     # what one protection is for
+    make chaos CHAOS_ARGS="--rounds 5 --topology sentinel"      # or cluster: servers that fail over
 
 The exit status is 1 if anything was violated, 2 if nothing could be run, 130 after Ctrl-C.
 """
@@ -18,16 +19,17 @@ import json
 import logging
 import sys
 import time
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .bench import PROTECTIONS, bench, short_directory
+from .bench import PROTECTIONS, Bench, bench, failover_bench, short_directory
 from .clients import APPS, DEADLINE_MS
 from .rounds import RoundResult, play, summary
-from .topology import NotAvailable, check_available
+from .topology import SINGLE, TOPOLOGIES, NotAvailable, check_available
 
 _INTERRUPTED = 130
 
@@ -55,8 +57,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=7, help="the same seed strikes with the same faults")
     parser.add_argument("--apps", type=int, default=APPS)
-    parser.add_argument("--load-s", type=float, default=3.0, help="seconds of load in a round, 2 to 4 are sensible")
-    parser.add_argument("--topology", choices=("single", "sentinel", "cluster"), default="single")
+    parser.add_argument("--load-s", type=float, default=None,
+                        help="seconds of load in a round: 3, or 10 where servers fail over")  # fmt: skip
+    parser.add_argument("--topology", choices=TOPOLOGIES, default=SINGLE)
     parser.add_argument("--without", action="append", choices=sorted(PROTECTIONS), default=[], metavar="PROTECTION",
                         help=f"switch a protection off: {', '.join(sorted(PROTECTIONS))}")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -64,6 +67,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     for name in options.without:
         if not PROTECTIONS[name].there:
             parser.error(f"this version has no switch for {name}")
+        if name == "durability" and options.topology != SINGLE:
+            parser.error(f"durability is of one server's disk; with --topology {options.topology} replicas take over")
+    if options.load_s is None:
+        options.load_s = 3.0 if options.topology == SINGLE else 10.0
     return options
 
 
@@ -74,7 +81,13 @@ async def rounds(options: argparse.Namespace, console: Console) -> dict[str, Any
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with short_directory() as directory, Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("starting", total=options.rounds)
-        async with bench(directory, options.seed, options.without) as running:
+        single = options.topology == SINGLE
+        opened: AbstractAsyncContextManager[Bench] = (
+            bench(directory, options.seed, options.without)
+            if single
+            else failover_bench(directory, options.topology, options.without)
+        )
+        async with opened as running:
             for number in range(options.rounds):
                 seed = options.seed * 1000 + number
 

@@ -31,7 +31,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sidecar.model.names import Scope
 from sidecar.store.keys import domain_keys
 
-from .bench import Bench, bench, short_directory
+from .bench import SingleBench, bench, short_directory
 from .evidence import PREFIX
 from .usage import descriptors, rss_kb, slope
 
@@ -122,7 +122,7 @@ async def soak(minutes: float, tell: Any) -> dict[str, Any]:
             }
 
 
-def sample(running: Bench, at_s: float) -> dict[str, float]:
+def sample(running: SingleBench, at_s: float) -> dict[str, float]:
     """What the sidecars and the store hold now; the sidecars' figures added up."""
     row: dict[str, float] = {"at_s": round(at_s, 1), "rss_kb": 0, "descriptors": 0, "threads": 0, "in_flight": 0}
     for one in running.sidecars:

@@ -185,6 +185,10 @@ class Ledger:
         elif signals.HasField("reward"):  # a part that brings the reward may be all that ever comes
             story.parts[told] += 1
 
+    def inside(self, workspace: str) -> Ledger:
+        """What clients were told of the decisions of one workspace."""
+        return Ledger({name: story for name, story in self.stories.items() if story.workspace == workspace})
+
     def of(self, domain: str) -> Iterator[Story]:
         """The decisions of a domain."""
         return (story for story in self.stories.values() if story.domain == domain)
