@@ -175,7 +175,29 @@ async def embedded_store(
     server = EmbeddedServer(data_dir)
     await asyncio.to_thread(server.start)
     stack.push_async_callback(asyncio.to_thread, server.stop)
+    leaving = asyncio.Event()
+    stack.push_async_callback(_left, leaving, asyncio.create_task(_keep_running(server, leaving)))
     return server.url
+
+
+async def _keep_running(server: EmbeddedServer, leaving: asyncio.Event) -> None:
+    """Start an embedded server again whenever it has ended by itself; nobody else would."""
+    while not leaving.is_set():
+        if server.ended:
+            _log.error("the embedded server has ended by itself and is started again")
+            try:
+                await asyncio.to_thread(server.restart)
+            except StoreError as error:
+                _log.warning("%s", error)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SWEEP_INTERVAL_S):
+                await leaving.wait()
+
+
+async def _left(leaving: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Let a task end, rather than cancel it: what it began in a thread would go on."""
+    leaving.set()
+    await task
 
 
 async def _sweep_forever(service: LearningService, metrics: Metrics, vitals: Vitals) -> None:

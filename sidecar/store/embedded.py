@@ -115,6 +115,20 @@ class EmbeddedServer:
             raise
         _log.info("embedded server: %s in %s", self.binary, self._dir)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the server that was started is gone, although nobody stopped it."""
+        return self._process is None or self._process.poll() is not None
+
+    def restart(self) -> None:
+        """Start the server again after it has ended by itself; it has what its file has.
+
+        Raises:
+            StoreUnavailable: as for `start`.
+        """
+        self.stop()
+        self.start()
+
     def stop(self) -> None:
         """Stop the server; it writes what it has first."""
         process, self._process = self._process, None

@@ -38,6 +38,12 @@ def ask(decision_id: str, *, strict: bool = False) -> pb.RecommendRequest:
     return pb.RecommendRequest(domain="route", decision_id=decision_id, candidates=candidates, strict=strict)
 
 
+def child_of(pid: int) -> int:
+    """Find the one process that a process has started, whichever of its threads did."""
+    [child] = [one for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()]
+    return int(child)
+
+
 async def persistently(call: Any, request: Any) -> Any:
     """Call again until the store is back."""
     async with asyncio.timeout(60):
@@ -92,6 +98,26 @@ async def test_state_survives_a_restart(sidecars: Sidecars, connect: Connect, da
     report = pb.RewardRequest(domain="route", decision_id="one", signals=pb.Signals(reward=1))
     assert (await again.Recommend(ask("one"))).source == pb.SOURCE_REPLAY
     assert (await again.Reward(report)).outcome == pb.REWARD_OUTCOME_APPLIED
+
+
+async def test_an_embedded_server_that_dies_is_started_again(
+    sidecars: Sidecars, connect: Connect, data_dir: Path
+) -> None:
+    """Nobody else would: decisions and reports from before are there, and what was acknowledged meanwhile counts."""
+    running = sidecars(redis_url=None, arguments=("--data-dir", str(data_dir)))
+    stub = connect(running.address)
+    await stub.Recommend(ask("one"))
+    await asyncio.sleep(1.5)  # the file is written once a second
+    os.kill(child_of(running.process.pid), signal.SIGKILL)
+    report = pb.RewardRequest(domain="route", decision_id="one", signals=pb.Signals(reward=1))
+    outcome = (await persistently(stub.Reward, report)).outcome
+    assert outcome in {pb.REWARD_OUTCOME_SPOOLED, pb.REWARD_OUTCOME_APPLIED}
+
+    async with asyncio.timeout(60):
+        while (status := await stub.Status(pb.StatusRequest())).store.spooled or not status.domains:  # noqa: ASYNC110 - another process has to change
+            await asyncio.sleep(0.1)
+    assert status.domains[0].applied == 1
+    assert "has ended by itself" in running.log
 
 
 async def test_a_blocked_store_does_not_hold_up(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
