@@ -170,11 +170,11 @@ class MemoryStore:
             domain.counters["duplicates"] += 1
             return t.Duplicate()
         domain.counters["late"] += 1
-        known = decision.collected
-        if settle.cost_nano is not None and (known is None or known.cost_nano is None):
+        collected_cost = decision.collected is not None and decision.collected.cost_nano is not None
+        if decision.state != "paid" and settle.cost_nano is not None and not collected_cost:
             self._accounts.book(settle.scope, 0, settle.cost_nano, now)
-            decision.collected = replace(known or settle, cost_nano=settle.cost_nano)
-        decision.state = "late"
+            decision.state = "paid"
+        decision.state = "paid" if decision.state == "paid" else "late"
         return t.Late()
 
     def _release(self, release: t.Release, now: int) -> t.Reply:

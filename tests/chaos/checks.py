@@ -14,7 +14,8 @@ from .evidence import DomainEvidence, Evidence, Record
 from .truth import APPLIED, Ledger, Story, Verdict
 
 FIGURES = ("count", "defaulted", "reward_micro", "reward_sq_nano", "cost_nano", "pulls")
-_CLOSED_BY_TIME = ("expired", "late")
+_LATE = ("late", "paid")
+_CLOSED_BY_TIME = ("expired", *_LATE)
 
 
 class Violation(NamedTuple):
@@ -89,7 +90,7 @@ def _decisions(found: Verdicts, name: str, domain: DomainEvidence, stories: Mapp
     expected = {
         "decisions": len(domain.records),
         "applied": states["rewarded"],
-        "released+expired": states["released"] + states["expired"] + states["late"],
+        "released+expired": sum(states[state] for state in ("released", *_CLOSED_BY_TIME)),
     }
     counted = {
         "decisions": domain.figures.get("decisions", 0),
@@ -161,10 +162,10 @@ def _paid(record: Record, story: Story | None) -> tuple[int, int]:
     if record.state == "rewarded":
         paid = record.ceiling_nano if cost is None else cost
         return paid, max(0, paid - record.ceiling_nano)
-    kept = record.collected.split(" ")[2:3]
-    if kept and kept[0]:  # told in time by a partial report
-        return int(kept[0]), max(0, int(kept[0]) - record.ceiling_nano)
-    return (cost or 0, cost or 0) if record.state == "late" else (0, 0)
+    kept = (record.collected or "    ").split(" ")[2]
+    if kept:
+        return int(kept), max(0, int(kept) - record.ceiling_nano)
+    return (cost or 0, cost or 0) if record.state == "paid" else (0, 0)
 
 
 def _money(found: Verdicts, ledger: Ledger, evidence: Evidence, leased: str) -> None:

@@ -20,7 +20,7 @@ Ask = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The store's own record of one decision: `open`, `rewarded`, `released`, `expired` or `late`; nano-dollars."""
+    """The store's own record of one decision, in nano-dollars: `open`, or as its scripts say how it was closed."""
 
     state: str
     arm: str

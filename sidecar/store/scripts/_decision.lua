@@ -2,7 +2,8 @@
 --
 --   pending[id]  issued_ms TAB deadline_ms TAB ceiling_nano TAB default_micro TAB arm TAB answer TAB sample TAB
 --                collected
---   settled[id]  state TAB (the same record)      state: rewarded, released, expired, late
+--   settled[id]  state TAB (the same record)      state: rewarded, released, expired, late, or paid:
+--                                                late, and it told of a cost, which was booked then
 --   due[id]      when something is to be done: the deadline while pending, then when to forget
 --
 -- default_micro is the reward for a decision that never gets one, or empty to learn nothing from it.

@@ -51,14 +51,12 @@ if not record then
     return { DUPLICATE }
   end
   redis.call('HINCRBY', keys.arms, 'late', 1)
-  -- Expired or released: the money was given back, so a cost is booked in full, and then noted, to be booked once.
-  if cost ~= '' and not string.match(collected, '^%d* %d* (%d+)') then
+  -- Expired or released: the money was given back, so a cost is booked in full; once, and not if it was collected.
+  if state ~= 'paid' and cost ~= '' and not string.match(collected, '^%d* %d* (%d+)') then
     book(keys.workspace, keys.level, now, 0, tonumber(cost))
-    local decision = parse(rest)
-    decision.collected = string.gsub(collected == '' and '    ' or collected, '^%d* %d* ', '%0' .. cost, 1)
-    rest = packed(decision)
+    state = 'paid'
   end
-  redis.call('HSET', keys.settled, id, 'late\t' .. rest)
+  redis.call('HSET', keys.settled, id, (state == 'paid' and 'paid' or 'late') .. '\t' .. rest)
   return { LATE }
 end
 
