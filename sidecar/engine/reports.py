@@ -19,6 +19,8 @@ from sidecar.spool.spool import Spool
 from sidecar.store.redis_store import RedisStore
 
 _SPOOLED = flows.Settled(flows.RewardOutcome.SPOOLED)
+_TAKEN = {flows.RewardOutcome.APPLIED, flows.RewardOutcome.COLLECTED, flows.RewardOutcome.DUPLICATE}
+"""What came too late stays so, also on a server that has forgotten it."""
 _UNKNOWN = flows.Settled(flows.RewardOutcome.UNKNOWN)
 
 
@@ -155,7 +157,7 @@ class Reports:
         return True
 
     def _remember(self, told: Told, settled: flows.Settled) -> None:
-        if settled.outcome is not flows.RewardOutcome.UNKNOWN:
+        if settled.outcome in _TAKEN:
             self._recall.reported(told)
 
     async def _append(self, records: Sequence[Record], missed: StoreUnavailable | None = None) -> None:

@@ -112,6 +112,8 @@ class Bench:
     """The strikes of a round by its seed and its seconds of load."""
     workspaces: Callable[[int], Sequence[str]] = _one_workspace
     """Those of a round, by its seed."""
+    forgets: bool = False
+    """Whether another server may take over, without the last writes of the one before."""
     reward_deadline_ms: int = REWARD_DEADLINE_MS
     failovers_s: list[float] = field(default_factory=list)
     """Grows: how long each failover took until another server was the primary."""
@@ -221,7 +223,7 @@ async def failover_bench(directory: Path, topology: str, without: Collection[str
         chaos = Chaos(servers, (), sidecars)
         yield Bench(
             sidecars=sidecars, chaos=chaos, ask=servers.ask, without=without, workspaces=servers.workspaces,
-            schedule=partial(failover_schedule, blows=servers.blows, others=servers.others),
-            reward_deadline_ms=FAILOVER_DEADLINE_MS, failovers_s=servers.failovers_s,
+            schedule=partial(failover_schedule, blows=servers.blows, moves=servers.moves, others=servers.others),
+            forgets=True, reward_deadline_ms=FAILOVER_DEADLINE_MS, failovers_s=servers.failovers_s,
         )  # fmt: skip
         await chaos.heal()

@@ -41,20 +41,24 @@ class Verdicts:
         self.violations.append(Violation(rule, where, what))
 
 
-def check(ledger: Ledger, evidence: Evidence, limits_usd: Mapping[str, float], *, leased: str = "") -> Verdicts:
+def check(
+    ledger: Ledger, evidence: Evidence, limits_usd: Mapping[str, float], *, leased: str = "", forgets: bool = False
+) -> Verdicts:
     """Check a round that is over: every deadline has passed, and sidecars have swept.
 
     Args:
         ledger: what clients were told.
         evidence: what the store holds.
         limits_usd: declared limits by level, in US dollars.
+        forgets: whether another server may have taken over, without the last writes; then a report that is told again
+            is rightly answered APPLIED again, and only the sums say whether it was counted twice.
         leased: a domain in which money is set aside for outages; what was spent of it is known but for an interval.
     """
     found = Verdicts()
     for name, domain in evidence.domains.items():
         stories = {story.decision_id: story for story in ledger.of(name)}
         _decisions(found, name, domain, stories)
-        _rewards(found, name, domain, stories)
+        _rewards(found, name, domain, stories, forgets=forgets)
         _sums(found, name, domain, stories)
         _gate(found, name, domain, stories)
     for story in ledger.stories.values():
@@ -101,11 +105,13 @@ def _decisions(found: Verdicts, name: str, domain: DomainEvidence, stories: Mapp
         found.broken("I3 counters", name, f"counted {counted}, recorded {expected}")
 
 
-def _rewards(found: Verdicts, name: str, domain: DomainEvidence, stories: Mapping[str, Story]) -> None:
+def _rewards(
+    found: Verdicts, name: str, domain: DomainEvidence, stories: Mapping[str, Story], *, forgets: bool
+) -> None:
     for story in stories.values():
         record = domain.records.get(story.decision_id)
         state = record.state if record else "unknown"
-        if story.finals[APPLIED] > 1:
+        if story.finals[APPLIED] > 1 and not forgets:
             found.double += 1
             found.broken("I2 once", name, f"{story.decision_id} was told APPLIED {story.finals[APPLIED]} times")
         kept = state == "rewarded" or (story.verdict is Verdict.KEPT and _counts(record))
@@ -117,7 +123,10 @@ def _rewards(found: Verdicts, name: str, domain: DomainEvidence, stories: Mappin
                 what += f"; {len(story.degraded)} Recommend calls with its id were answered degraded"
             found.broken("I4 kept", name, what)
         if story.verdict is Verdict.NOTHING and state == "rewarded":
-            found.broken("I2 nothing", name, f"{story.decision_id} counts, and its app was told that it does not")
+            told = dict(story.finals + story.parts)
+            found.broken(
+                "I2 nothing", name, f"{story.decision_id} counts, and its app was told {told}, as if it did not"
+            )
 
 
 def _sums(found: Verdicts, name: str, domain: DomainEvidence, stories: Mapping[str, Story]) -> None:

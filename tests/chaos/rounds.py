@@ -91,7 +91,7 @@ async def play(
     result = RoundResult(seed, broken + seen, 0, 0, ledger, failovers_s=bench.failovers_s[failed_over:])
     for workspace in workspaces:
         evidence = await asyncio.to_thread(read, bench.ask, workspace)
-        found = check(ledger.inside(workspace), evidence, LIMITS_USD, leased=bench.leased)
+        found = check(ledger.inside(workspace), evidence, LIMITS_USD, leased=bench.leased, forgets=bench.forgets)
         result.violations += found.violations
         result.lost, result.double = result.lost + found.lost, result.double + found.double
     result.struck = bench.chaos.struck - before
@@ -196,6 +196,7 @@ def summary(results: list[RoundResult]) -> dict[str, Any]:
         "faults": sum(sum(result.struck.values()) for result in results),
         "faults_by_kind": dict(sorted(sum((result.struck for result in results), Counter()).items())),
         "violations": len(violations),
+        "violations_by_rule": dict(Counter(one["rule"] for one in violations)),
         "violation_list": violations[:50],
         "app_errors": sum(app.values()),
         "app_errors_by_status": app,

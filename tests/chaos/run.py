@@ -62,6 +62,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--topology", choices=TOPOLOGIES, default=SINGLE)
     parser.add_argument("--without", action="append", choices=sorted(PROTECTIONS), default=[], metavar="PROTECTION",
                         help=f"switch a protection off: {', '.join(sorted(PROTECTIONS))}")  # fmt: skip
+    parser.add_argument("--spare", action="append", default=[], metavar="FAULT",
+                        help='leave a fault out, as "sidecar killed"')  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     for name in options.without:
@@ -94,7 +96,10 @@ async def rounds(options: argparse.Namespace, console: Console) -> dict[str, Any
                 def tell(what: str) -> None:
                     progress.update(task, description=f"round {len(results) + 1}: {what}")
 
-                results.append(await play(running, seed, load_s=options.load_s, apps=options.apps, tell=tell))
+                strikes = [one for one in running.schedule(seed, options.load_s) if one.name not in options.spare]
+                results.append(
+                    await play(running, seed, load_s=options.load_s, apps=options.apps, strikes=strikes, tell=tell)
+                )
                 progress.advance(task)
                 _tell_violations(console, results[-1])
     return {
@@ -102,6 +107,7 @@ async def rounds(options: argparse.Namespace, console: Console) -> dict[str, Any
         "seed": options.seed,
         "topology": options.topology,
         "without": {name: PROTECTIONS[name].shows for name in options.without},
+        "spared": options.spare,
         "apps": options.apps,
         "recommend_deadline_ms": DEADLINE_MS,
         "took_s": round(time.monotonic() - began, 1),

@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sidecar.errors import StoreUnavailable
 
 from .bench import LIMITS_USD, PROTECTIONS, bench, short_directory
 from .checks import check
@@ -109,12 +112,26 @@ def test_the_same_seed_strikes_alike() -> None:
     assert {strike.whom for strike in strikes} == {0, 1}
 
 
-def test_an_arrangement_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_arrangement_that_is_not_there_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says so and ends with 2, instead of running something else."""
-    with pytest.raises(NotAvailable):
-        check_available("cluster")
+    with pytest.raises(NotAvailable, match="single, sentinel, cluster"):
+        check_available("ring")
+
+    def none() -> Path:
+        raise StoreUnavailable("there is no server")
+
+    monkeypatch.setattr("tests.chaos.topology.find_binary", none)
     assert main(["--rounds", "1", "--topology", "cluster"]) == 2
-    assert "cluster" in capsys.readouterr().err
+    assert "cluster: the store could not be reached for there is no server" in capsys.readouterr().err
+
+
+def test_one_servers_disk_protects_only_one_server(capsys: pytest.CaptureFixture[str]) -> None:
+    """To switch its durability off where replicas take over would change nothing, so it is refused."""
+    with pytest.raises(SystemExit):
+        main(["--topology", "sentinel", "--without", "durability"])
+    assert "durability" in capsys.readouterr().err
 
 
 def test_the_summary_is_one_object_of_plain_values(outcome: tuple[dict[str, Any], RoundResult]) -> None:

@@ -26,6 +26,7 @@ from .faults import Blow, Strike
 SINGLE, SENTINEL, CLUSTER = "single", "sentinel", "cluster"
 TOPOLOGIES = (SINGLE, SENTINEL, CLUSTER)
 _ASK_S = 5.0
+_FAILOVER_MOST_S = 150.0
 _KEY_GAP_S = 0.01
 """Between two keys that are moved, so that calls meet a slot of which a part has moved."""
 _OTHERS = ("sidecar killed", "sidecar stopped", "scripts flushed", "clients killed", "primary stalled")
@@ -51,12 +52,14 @@ class Servers(ABC):
     Attributes:
         url: for a sidecar.
         blows: names of what makes them fail over.
+        moves: names of what moves keys between primaries.
         others: names of what else may be done to them and to sidecars.
         failovers_s: how long each took until another server was the primary.
     """
 
     url: str
     blows: Sequence[str] = ("failover by hand", "primary killed", "primary stopped")
+    moves: Sequence[str] = ()
     others: Sequence[str] = _OTHERS
 
     def __init__(self) -> None:
@@ -89,6 +92,10 @@ class Servers(ABC):
         """Ask for another primary in its place."""
 
     @abstractmethod
+    def _known(self, heir: Node) -> None:
+        """Wait until nobody takes the one that was killed for the primary: when it runs again it is empty."""
+
+    @abstractmethod
     def _returned(self, node: Node, heir: Node) -> None:
         """See to one that was killed and runs again."""
 
@@ -97,7 +104,7 @@ class Servers(ABC):
         await asyncio.to_thread(eventually, self._well, "servers that are whole again")
 
     def aim(self, strike: Strike) -> tuple[object, Blow]:
-        """Failovers wait for their turn; what else touches all servers misses meanwhile, and the rest goes on."""
+        """Failovers and moves wait for their turn; a primary that stalls misses meanwhile, and the rest goes on."""
         at_once: dict[str, Callable[[Strike], None]] = {
             "scripts flushed": lambda one: self._primary(one.whom).client.script_flush(),
             "clients killed": lambda one: self._primary(one.whom).client.execute_command(
@@ -139,7 +146,8 @@ class Servers(ABC):
         replicas, began = self._replicas(primary), time.monotonic()
         primary.kill()
         try:
-            heir = self._heir(replicas, began)  # started earlier, it would be an empty primary
+            heir = self._heir(replicas, began)
+            self._known(heir)
             time.sleep(strike.lasts_s)
         finally:
             primary.start()
@@ -165,11 +173,15 @@ class Servers(ABC):
 
     def _heir(self, replicas: Sequence[Node], began: float) -> Node:
         """Wait for the replica that has become the primary."""
-        heir: Node = eventually(
-            lambda: next((one for one in replicas if one.client.role()[0] == "master"), None), "a replica takes over"
-        )
-        self.failovers_s.append(time.monotonic() - began)
-        return heir
+        while True:
+            try:
+                heir: Node = eventually(lambda: next(filter(_is_primary, replicas), None), "a replica takes over")
+            except AssertionError:  # Sentinels that stood still themselves wait for half a minute before they act
+                if time.monotonic() - began > _FAILOVER_MOST_S:
+                    raise
+            else:
+                self.failovers_s.append(time.monotonic() - began)
+                return heir
 
 
 class SentinelServers(Servers):
@@ -196,7 +208,9 @@ class SentinelServers(Servers):
         return (f"round-{seed}",)
 
     def _well(self) -> bool:
-        return self._trio.well()
+        """Also, one that was stopped takes itself for the primary no more; that lasts some ten seconds."""
+        roles = [node.client.role()[0] for node in self._trio.servers]
+        return roles.count("master") == 1 and self._trio.well()
 
     def _primary(self, whom: int) -> Node:  # noqa: ARG002 - there is only one
         return self._trio.named()
@@ -207,6 +221,9 @@ class SentinelServers(Servers):
     def _fail_over(self, primary: Node) -> None:
         assert primary is self._trio.named()
         self._trio.sentinels[0].client.execute_command("SENTINEL FAILOVER", SERVICE)
+
+    def _known(self, heir: Node) -> None:
+        eventually(lambda: all(_named_by(one) == heir.port for one in self._trio.sentinels), "Sentinels name the heir")
 
     def _returned(self, node: Node, heir: Node) -> None:
         node.client.replicaof("127.0.0.1", heir.port)  # Sentinel would do that too, ten seconds later
@@ -220,7 +237,7 @@ class SentinelServers(Servers):
 class ClusterServers(Servers):
     """Three primaries with one replica each; a round's workspaces lie on all of them, and their slots are moved."""
 
-    others = (*_OTHERS, "slot moved", "slot moved")
+    moves = ("slot moved",)
 
     def __init__(self, cluster: ClusterOfSix) -> None:
         """Take servers that are well."""
@@ -233,9 +250,9 @@ class ClusterServers(Servers):
         """Ask whoever has the key, following redirections."""
         try:
             if self._client is None:
-                places = [ClusterNode("127.0.0.1", node.port) for node in self._cluster.nodes]
+                places = [ClusterNode("127.0.0.1", node.port) for node in self._cluster.nodes]  # type: ignore[no-untyped-call]
                 self._client = RedisCluster(startup_nodes=places, socket_timeout=_ASK_S)
-            return self._client.execute_command(*words)
+            return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
         except RedisClusterException as error:
             self._client = None
             raise redis.RedisError(str(error)) from error
@@ -270,6 +287,9 @@ class ClusterServers(Servers):
     def _fail_over(self, primary: Node) -> None:
         self._replicas(primary)[0].client.execute_command("CLUSTER FAILOVER")
 
+    def _known(self, heir: Node) -> None:
+        """One that was killed comes back as what its file says, and refuses until it has heard of the others."""
+
     def _returned(self, node: Node, heir: Node) -> None:
         """Its file of the cluster tells it whose replica it is once it hears of the others."""
 
@@ -290,6 +310,14 @@ class ClusterServers(Servers):
                 time.sleep(_KEY_GAP_S)
         for node in (target, source, *(one for one in others if one is not target)):
             node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", cluster.node_id(target))
+
+
+def _is_primary(node: Node) -> bool:
+    return bool(node.client.role()[0] == "master")
+
+
+def _named_by(sentinel: Node) -> int:
+    return int(sentinel.client.sentinel_get_master_addr_by_name(SERVICE)[1])
 
 
 def _slot(workspace: str) -> int:
