@@ -124,7 +124,7 @@ async def test_known_slots_are_asked_directly(well: ClusterOfSix, redis_stores: 
 
 
 async def test_all_workspaces_begin_at_once(well: ClusterOfSix, redis_stores: RedisStores, workspace: str) -> None:
-    """A thousand first calls, when nothing is known yet, find their places; the map is asked for once or twice."""
+    """A thousand first calls, when nothing is known yet, find their places; few ask for the map, however slow it is."""
     store = redis_stores(well.url)
     reset(well.nodes)
     made = [Transitions(f"{workspace}-{number % MANY}") for number in range(1000)]
@@ -132,7 +132,7 @@ async def test_all_workspaces_begin_at_once(well: ClusterOfSix, redis_stores: Re
     assert {type(reply) for reply in replies} == {t.Issued}
     outcomes = await store.apply_all([one.settle(f"d{number}") for number, one in enumerate(made)], 1e12)
     assert {type(outcome) for outcome in outcomes} == {t.Applied}
-    assert sum(calls(well.nodes, "cluster|slots")) <= 3
+    assert sum(calls(well.nodes, "cluster|slots")) <= MANY / 2
 
 
 async def test_scripts_are_forgotten_under_load(well: ClusterOfSix, redis_stores: RedisStores, workspace: str) -> None:
