@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
+from sidecar.engine.flows import baseline
 from sidecar.engine.learner import Learner
 from sidecar.engine.purse import Purse
 from sidecar.model.decision import Ask, Decision, Shield, ShieldAction, ShieldEffect, Source
@@ -14,23 +17,18 @@ def degraded(learner: Learner, ask: Ask, purse: Purse) -> Decision:
     A candidate that costs nothing is always affordable. When none is, what `when_exhausted` says: the cheapest, or
     nothing.
     """
-    mode = learner.mode
-    plain = Decision(ask.decision_id, ask.baseline, ask.baseline, mode, Source.DEGRADED)
-    if all(budget.limit_usd is None for budget in learner.budgets):
+    plain = baseline(ask, learner.mode, Source.DEGRADED)
+    if not learner.limited:
         return plain
     names = [candidate.arm for candidate in ask.candidates]
     ceilings = cost_ceilings(ask.candidates, [learner.view.arm(name) for name in names], learner.settings)
     if not ceilings[0]:
         return plain
-    refuse = any(one.limit_usd is not None and one.when_exhausted == "refuse" for one in learner.budgets)
-    cases = affordable_cases(range(len(names)), ceilings, names, limited=True, refuse=refuse)
+    cases = affordable_cases(range(len(names)), ceilings, names, limited=True, refuse=learner.refuses)
     available = purse.available_nano
     for case in reversed(cases):
         if case.threshold_nano is None or case.threshold_nano <= available:
             purse.spend(case.ceiling_nano)
-            return Decision(
-                ask.decision_id, names[case.chosen], ask.baseline, mode, Source.DEGRADED,
-                shields=case.actions, reserved_nano=case.ceiling_nano,
-            )  # fmt: skip
-    refused = ShieldAction(Shield.BUDGET, ShieldEffect.REFUSED, names[min(range(len(names)), key=ceilings.__getitem__)])
-    return Decision(ask.decision_id, "", ask.baseline, mode, Source.DEGRADED, shields=(refused,))
+            return structs.replace(plain, arm=names[case.chosen], shields=case.actions, reserved_nano=case.ceiling_nano)
+    refused = ShieldAction(Shield.BUDGET, ShieldEffect.REFUSED, names[ceilings.index(min(ceilings))])
+    return structs.replace(plain, arm="", shields=(refused,))

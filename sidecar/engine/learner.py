@@ -28,6 +28,7 @@ from sidecar.model.decision import Ask
 from sidecar.model.gate import GateEvent
 from sidecar.model.mode import STAGES, Mode
 from sidecar.model.names import Scope
+from sidecar.model.units import nano_usd
 from sidecar.model.view import DomainView
 from sidecar.policies.base import Policy
 from sidecar.policies.catalogue import make_policy
@@ -36,7 +37,7 @@ from sidecar.rewards.engine import RewardEngine
 from sidecar.rewards.pipe import Report, RewardPipe
 from sidecar.settings.domain import BudgetSettings, DomainSettings, PolicySettings
 from sidecar.settings.file import Configuration
-from sidecar.store.transitions import Applied, Freshness, Issue, Issued, Shape
+from sidecar.store.transitions import Applied, Freshness, Issue, Issued, Level, Shape
 
 Moved = Callable[[Scope, GateEvent], None]
 """Told of every change of stage that this sidecar made."""
@@ -202,6 +203,22 @@ class Learner:
         """Of the domain and of the whole workspace."""
         return self.settings.budget, self.workspace_budget
 
+    @property
+    def limited(self) -> bool:
+        """Whether either budget has a limit."""
+        return any(budget.limit_usd is not None for budget in self.budgets)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether nothing is executed when a limit affords nothing."""
+        return any(one.limit_usd is not None and one.when_exhausted == "refuse" for one in self.budgets)
+
+    @property
+    def levels(self) -> tuple[Level, Level]:
+        """Both budgets as the store takes them."""
+        domain, workspace = self.budgets
+        return _level(domain), _level(workspace)
+
     def _stand(self) -> None:
         """Note where the domain stands: every decision asks, and only a new view changes it."""
         asked = self.view.control.mode
@@ -224,6 +241,14 @@ class Learner:
             settings.averages.ewma_length, settings.averages.recent_length, round(settings.reward.remember_s * 1000)
         )
         self.prospects.clear()
+
+
+def _level(budget: BudgetSettings) -> Level:
+    return Level(
+        None if budget.limit_usd is None else nano_usd(budget.limit_usd),
+        budget.window,
+        None if budget.pace_usd_per_decision is None else nano_usd(budget.pace_usd_per_decision),
+    )
 
 
 def _subject(settings: DomainSettings) -> str:

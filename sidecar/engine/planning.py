@@ -16,10 +16,9 @@ from sidecar.engine.prospect import Prospect
 from sidecar.gate.coin import PPM, toss
 from sidecar.model.decision import Ask, Decision, Source
 from sidecar.model.mode import STAGES, Mode
-from sidecar.model.units import nano_usd, reward_micro
-from sidecar.settings.domain import BudgetSettings
+from sidecar.model.units import reward_micro
 from sidecar.shields.budget import Affordable, affordable_cases, stepped_over
-from sidecar.store.transitions import Issue, Level, Menu, Offer, Sample
+from sidecar.store.transitions import Issue, Menu, Offer, Sample
 
 _EPOCHS_A_DEADLINE = 16
 _EPOCH_MS_LEAST = 1000
@@ -102,7 +101,7 @@ def _made(
         prospect.names,
         limited=prospect.limited,
         paced=any(budget.pace_usd_per_decision is not None for budget in learner.budgets),
-        refuse=any(b.limit_usd is not None and b.when_exhausted == "refuse" for b in learner.budgets),
+        refuse=learner.refuses,
         most=None if complete else _CASES_MOST,
     )
     sample = _sample(learner, exposed=exposed)
@@ -176,13 +175,14 @@ def _menu(learner: Learner, ask: Ask, options: Sequence[_Option], sample: Sample
     reward = learner.settings.reward
     ignored = reward.missing_reward == "ignore"
     proposal = options[0].decision.proposal if learner.mode in STAGES else ""
+    domain_level, workspace_level = learner.levels
     return Menu(
         scope=learner.scope,
         reward_deadline_ms=ask.reward_deadline_ms or round(reward.deadline_s * 1000),
         default_reward_micro=None if ignored else reward_micro(float(reward.missing_reward)),
         shape=learner.shape,
-        domain_level=_level(learner.settings.budget),
-        workspace_level=_level(learner.workspace_budget),
+        domain_level=domain_level,
+        workspace_level=workspace_level,
         proposal=proposal,
         agrees=proposal == ask.baseline,
         sample=sample,
@@ -214,12 +214,4 @@ def _offer(option: _Option) -> Offer:
         case.unpaced,
         decision.sampled,
         option.tossed,
-    )
-
-
-def _level(budget: BudgetSettings) -> Level:
-    return Level(
-        None if budget.limit_usd is None else nano_usd(budget.limit_usd),
-        budget.window,
-        None if budget.pace_usd_per_decision is None else nano_usd(budget.pace_usd_per_decision),
     )

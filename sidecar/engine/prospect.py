@@ -40,7 +40,7 @@ class Prospect(Generic[P]):
         self.names = [arm.name for arm in arms]
         self.actions = verdict.actions
         self.ceilings = cost_ceilings(ask.candidates, arms, learner.settings)
-        self.limited = any(budget.limit_usd is not None for budget in learner.budgets)
+        self.limited = learner.limited
         self.learned = Tier(verdict.allowed, learner.choice(allowed, ask)) if allowed else None
         self.tiers = [fixed((BASELINE,))] if learner.mode in STAGES else []
         self.tiers += [self.learned] if self.learned else []

@@ -12,7 +12,6 @@ from sidecar.clock import Clock
 from sidecar.engine.learner import Learner
 from sidecar.model.units import nano_usd
 from sidecar.store.leasing import Lease
-from sidecar.store.transitions import Level
 
 _HOLDS_S = 600.0
 _CLOSES_S = 0.9 * _HOLDS_S
@@ -72,16 +71,10 @@ class Purse:
         return changed or self._clock.monotonic() - self._renewed_at > _RENEW_S
 
     def _wanted_nano(self) -> int:
-        budgets = self._learner.budgets
-        limited = any(budget.limit_usd is not None for budget in budgets)
-        return nano_usd(budgets[0].lease_usd) if limited else 0
+        return nano_usd(self._learner.settings.budget.lease_usd) if self._learner.limited else 0
 
     def _lease(self, wanted: int) -> Lease:
-        domain, workspace = (
-            Level(None if one.limit_usd is None else nano_usd(one.limit_usd), one.window)
-            for one in self._learner.budgets
-        )
         return Lease(
             self._learner.scope, self._sidecar, self._reports, self._spent_nano, wanted, round(_HOLDS_S * 1000),
-            domain, workspace,
+            *self._learner.levels,
         )  # fmt: skip
