@@ -14,15 +14,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from learning_client import AsyncLearningClient
-from msgspec.structs import fields
 
-from sidecar.settings.domain import BudgetSettings
-from sidecar.settings.service import ServiceSettings
 from tests.conftest import starting_sidecars
 
 from .clients import REWARD_DEADLINE_MS
@@ -33,7 +29,6 @@ from .killers import KilledSidecar, Store
 from .proxy import ProxyProcess
 from .topology import starting_servers
 
-_PATCHES = Path(__file__).parent / "without_breaker"  # its sitecustomize runs before the sidecar
 STORE_TIMEOUT_MS = 250
 FAILOVER_DEADLINE_MS = 25_000
 """For rewards where servers fail over: that takes some seconds, and more on a busy machine."""
@@ -74,16 +69,10 @@ class Protection:
     off: str = ""
     """Its value when it is off."""
     patch: str = ""
-    """The module of the store that is made harmless, where there is no setting for it."""
-
-    @property
-    def there(self) -> bool:
-        """Whether this version has it."""
-        if self.patch:
-            return find_spec(f"sidecar.store.{self.patch}") is not None
-        return not self.needs or self.needs in {field.name for field in fields(ServiceSettings)}
+    """What a sidecar runs before anything else, where there is no setting for it."""
 
 
+_NEVER_OPEN = "from sidecar.store import breaker; breaker.FAILURES = 1 << 62"
 PROTECTIONS = {
     "durability": Protection("a killed store forgets what it acknowledged; recall puts it back, if it is there"),
     "recall": Protection(
@@ -92,7 +81,7 @@ PROTECTIONS = {
     "degrading": Protection("apps ask strictly, and see an error whenever the store is away: app errors"),
     "lease": Protection("while the store is away no paid arm is affordable: answers without the baseline"),
     "spool": Protection("rewards are refused while the store is away: refused rewards", "spool_dir", "off"),
-    "breaker": Protection("each call waits for a store that does not answer: slow answers", patch="breaker"),
+    "breaker": Protection("each call waits for a store that does not answer: slow answers", patch=_NEVER_OPEN),
 }
 
 
@@ -123,7 +112,7 @@ class Bench:
     @property
     def leased(self) -> str:
         """The domain with a lease; empty if there is none."""
-        return LEASED if has_leases() and "lease" not in self.without else ""
+        return LEASED if "lease" not in self.without else ""
 
 
 @dataclass(kw_only=True)
@@ -133,31 +122,25 @@ class SingleBench(Bench):
     store: Store
 
 
-def has_leases() -> bool:
-    """Whether this version can set money aside for outages."""
-    return "lease_usd" in {field.name for field in fields(BudgetSettings)}
-
-
 def config_without(without: Collection[str]) -> str:
     """The file of domains."""
-    lease = ", lease_usd: 0.05" if has_leases() and "lease" not in without else ""
+    lease = ", lease_usd: 0.05" if "lease" not in without else ""
     return CONFIG.format(lease=lease)
 
 
 def environment_without(without: Collection[str], directory: Path) -> dict[str, str]:
     """Variables of a sidecar whose files lie in that directory."""
     directory.mkdir(exist_ok=True)
-    known = {one.name for one in fields(ServiceSettings)}
     variables = {"LEARNING_STORE_TIMEOUT_MS": str(STORE_TIMEOUT_MS), "LEARNING_LOG_LEVEL": "info"}
     for name in ("data_dir", "spool_dir"):
-        if name in known:
-            variables[f"LEARNING_{name.upper()}"] = str(directory / name)
+        variables[f"LEARNING_{name.upper()}"] = str(directory / name)
     for name in without:
         protection = PROTECTIONS[name]
         if protection.needs:
             variables[f"LEARNING_{protection.needs.upper()}"] = protection.off
         if protection.patch:
-            variables["PYTHONPATH"] = f"{_PATCHES}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
+            (directory / "sitecustomize.py").write_text(protection.patch, encoding="utf-8")
+            variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(directory), os.environ.get("PYTHONPATH"))))
     return variables
 
 

@@ -67,8 +67,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     for name in options.without:
-        if not PROTECTIONS[name].there:
-            parser.error(f"this version has no switch for {name}")
         if name == "durability" and options.topology != SINGLE:
             parser.error(f"durability is of one server's disk; with --topology {options.topology} replicas take over")
     if options.load_s is None:

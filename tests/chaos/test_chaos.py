@@ -15,7 +15,7 @@ import pytest
 
 from sidecar.errors import StoreUnavailable
 
-from .bench import LIMITS_USD, PROTECTIONS, bench, short_directory
+from .bench import LIMITS_USD, bench, short_directory
 from .checks import check
 from .evidence import read
 from .faults import BLOWS, LINK, schedule
@@ -83,7 +83,7 @@ def test_a_reward_that_is_taken_out_is_missed(outcome: tuple[dict[str, Any], Rou
 async def test_without_durability_rewards_are_lost() -> None:
     """A store that does not write to disk forgets what it acknowledged when it is killed, and the bench sees that."""
     ledger = Ledger()
-    without = ["durability"] + ["recall"] * PROTECTIONS["recall"].there
+    without = ["durability", "recall"]
     with short_directory() as directory:
         async with bench(directory, SEED, without) as running:
 
