@@ -167,13 +167,14 @@ def reward(learner: Learner, decision_id: str, signals: Signals, *, final: bool)
     raise StoreMisbehaved("settle", "the state keeps changing")
 
 
-def release(learner: Learner, decision_id: str, within_ms: int | None = None) -> Flow[ReleaseOutcome]:
-    """Close a decision that was not acted on; with `within_ms`, only one that was issued so many ms ago at most.
+def release(learner: Learner, decision_id: str, *, own: bool = False) -> Flow[ReleaseOutcome]:
+    """Close a decision that was not acted on; with `own`, only one that this sidecar made.
 
     Raises:
         StoreMisbehaved: the reply is not one to this transition.
     """
-    reply = yield t.Release(learner.scope, decision_id, learner.shape, within_ms)
+    ending = msgspec.json.encode([learner.maker]).decode()[1:] if own else ""
+    reply = yield t.Release(learner.scope, decision_id, learner.shape, ending)
     match reply:
         case t.Released():
             return ReleaseOutcome.RELEASED

@@ -57,6 +57,7 @@ class Learner:
         policy: an instance to use instead of the declared policy.
         moved: told when the gate moves.
         decided: told of recorded decisions.
+        maker: the mark of this sidecar in them.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Learner:
         policy: Policy | None = None,
         moved: Moved = lambda _scope, _event: None,
         decided: Decided = lambda _issue, _issued: None,
+        maker: str = "",
     ) -> None:
         """Start with nothing known."""
         self.scope = scope
         self._decided = decided
         self.moved = moved
+        self.maker = maker
         self._configuration = configuration
         self._clock = clock
         self._given_policy = policy

@@ -26,6 +26,7 @@ from sidecar.engine.reports import Reports
 from sidecar.engine.snapshot import Snapshot, from_json
 from sidecar.errors import InvalidInput, SidecarError, StoreError, UnknownDomain
 from sidecar.model.decision import Ask, Decision, Source
+from sidecar.model.ids import fresh_id
 from sidecar.model.mode import WIRED_DOMAINS, Mode
 from sidecar.model.names import Scope
 from sidecar.model.view import WorkspaceView
@@ -42,6 +43,7 @@ LEARNERS_MAX = 20_000
 _SWEEP_IDLE_S = 7200.0
 _REASON_LENGTH_MAX = 500
 _DRAIN_S = 2.0
+_MARK_LENGTH = 8
 
 
 class LearningService:
@@ -80,6 +82,7 @@ class LearningService:
         self._purses = Purses(store, clock)
         self.continuity = Continuity(store, clock, self._version_of, lambda scope: self._learners.pop(scope, None))
         """Notices when the store has lost something."""
+        self._maker = fresh_id()[:_MARK_LENGTH]
         self._tasks: set[asyncio.Task[None]] = set()
         self._spool = spool
         self._recall = Recall(clock, recall_s)
@@ -98,22 +101,20 @@ class LearningService:
         Raises:
             StoreUnavailable: the store is away and the request is strict.
         """
-        began = self._clock.monotonic()
         try:
             return await run_async(self._deciding(ask), self._store, _moment(within_s))
         except StoreError as error:
-            learner = self._missed(ask, error, began)
+            learner = self._missed(ask, error)
             if ask.strict:
                 raise
             return degraded(learner, ask, self._purses.of(learner))
 
     async def recommend_all(self, asks: Sequence[Ask], within_s: float | None = None) -> list[Decision | SidecarError]:
         """Decide for several requests together; each as `recommend` does, with its error in place of raising it."""
-        began = self._clock.monotonic()
         outcomes = await run_all(map(self._deciding, asks), self._store, _moment(within_s))
         for at, (ask, outcome) in enumerate(zip(asks, outcomes, strict=True)):
             if isinstance(outcome, StoreError):
-                learner = self._missed(ask, outcome, began)
+                learner = self._missed(ask, outcome)
                 outcomes[at] = outcome if ask.strict else degraded(learner, ask, self._purses.of(learner))
         return outcomes
 
@@ -277,23 +278,24 @@ class LearningService:
             return flows.baseline(ask, Mode.OFF, Source.BASELINE)
         return (yield from flows.recommend(self.learner(ask.scope), ask))
 
-    def _missed(self, ask: Ask, error: StoreError, began: float) -> Learner:
+    def _missed(self, ask: Ask, error: StoreError) -> Learner:
         """The decision may have been recorded although its answer never came: give its money back.
 
         Not where the caller is told of the failure and may ask again under the same id: it then gets what was recorded.
-        Nor what was recorded before this call began: another call of this id was answered, and acted on.
+        Nor what another call of this id recorded: that was answered, here or by another sidecar, and acted on.
         """
         _log.debug("degraded: %s", error)
         learner = self.learner(ask.scope)
-        if not (ask.strict and ask.repeatable):
-            self._forsake(learner, ask, began)
+        if not ask.repeatable or not (ask.strict or self._recall.decision(ask.scope, ask.decision_id)):
+            self._forsake(learner, ask)
         return learner
 
     async def _run(self, flow: Flow[T]) -> T:
         return await run_async(flow, self._store)
 
     def _new(self, scope: Scope) -> Learner:
-        return Learner(scope, self._configuration, self._clock, moved=self._moved, decided=self._recall.decided)
+        decided, maker = self._recall.decided, self._maker
+        return Learner(scope, self._configuration, self._clock, moved=self._moved, decided=decided, maker=maker)
 
     def _version_of(self, scope: Scope) -> int:
         learner = self._learners.get(scope)
@@ -316,16 +318,14 @@ class LearningService:
         if scope.domain not in await self._store.domains(scope.tenant, scope.workspace):
             raise UnknownDomain(scope.domain)
 
-    def _forsake(self, learner: Learner, ask: Ask, began: float) -> None:
-        # Twice as long as the call took: the release takes its time as well, and the store counts from when it comes.
-        within_ms = round((self._clock.monotonic() - began) * 2000)
-        task = asyncio.create_task(self._release_quietly(learner, ask.decision_id, within_ms))
+    def _forsake(self, learner: Learner, ask: Ask) -> None:
+        task = asyncio.create_task(self._release_quietly(learner, ask.decision_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _release_quietly(self, learner: Learner, decision_id: str, within_ms: int) -> None:
+    async def _release_quietly(self, learner: Learner, decision_id: str) -> None:
         try:
-            await self._run(flows.release(learner, decision_id, within_ms))
+            await self._run(flows.release(learner, decision_id, own=True))
         except StoreError:
             _log.debug("decision %s could not be released; if it was recorded, it expires", decision_id)
 

@@ -186,8 +186,7 @@ class MemoryStore:
             self._expire_one(release.scope, domain, decision, now, release.shape)
         if decision.state != "pending":
             return t.Closed()
-        issued = decision.deadline - decision.menu.reward_deadline_ms
-        if release.within_ms is not None and now - issued > release.within_ms:
+        if not decision.offer.answer.endswith(release.ending):
             return t.Unknown()
         paid = decision.collected.cost_nano if decision.collected else None
         self._accounts.book(release.scope, decision.offer.ceiling_nano, paid or 0, now)

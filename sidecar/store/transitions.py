@@ -210,12 +210,12 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Close a decision that was not acted on; with `within_ms`, only one that was issued so many ms ago at most."""
+    """Close a decision that was not acted on; one whose answer does not end with `ending` stays as it is."""
 
     scope: Scope
     decision_id: str
     shape: Shape
-    within_ms: int | None = None
+    ending: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def _fold(fold: t.Fold) -> tuple[Argument, ...]:
 
 def release_arguments(release: t.Release) -> tuple[Argument, ...]:
     """One release."""
-    return (release.scope.domain, release.decision_id, *_shape(release.shape), optional(release.within_ms))
+    return (release.scope.domain, release.decision_id, *_shape(release.shape), release.ending)
 
 
 def _expire(expire: t.Expire) -> tuple[Argument, ...]:

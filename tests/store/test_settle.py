@@ -9,7 +9,7 @@ import pytest
 from sidecar.model.arm import Arm, SlidingAverage
 from sidecar.store import transitions as t
 
-from .conftest import HOUR_MS, SHAPE, Subject, Transitions, all_applied, learned, state
+from .conftest import SHAPE, Subject, Transitions, all_applied, learned, state
 
 OFFER = t.Offer(10, "a", 10, "answer a")
 BRIEF = t.Shape(remember_ms=1)
@@ -205,13 +205,13 @@ async def test_release_after_the_reward_is_closed(subject: Subject, made: Transi
     assert await learned(subject) == before
 
 
-async def test_release_of_what_was_issued_lately_only(subject: Subject, made: Transitions) -> None:
+async def test_release_of_what_was_answered_so_only(subject: Subject, made: Transitions) -> None:
     """A call that failed takes back what it made itself, not what an earlier call of the same id was answered."""
     await subject.apply(made.issue("d1", OFFER))
-    await subject.pass_ms(50)
-    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, within_ms=10)) == t.Unknown()
+    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, OFFER.answer + "x")) == t.Unknown()
+    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, "x" + OFFER.answer[1:])) == t.Unknown()
     assert (await state(subject)).domains["route"].open == 1
-    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, within_ms=HOUR_MS)) == t.Released()
+    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, OFFER.answer[-1:])) == t.Released()
 
 
 async def test_release_after_the_deadline_expires(subject: Subject, made: Transitions) -> None:

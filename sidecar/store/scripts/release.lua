@@ -5,7 +5,7 @@
 -- ARGV  1 domain, a name
 --       2 decision id
 --       3 EWMA length  4 recent length  5 how long a closed decision is remembered, in ms
---       6 only if it was issued at most so many ms ago, or '' whenever that was
+--       6 only if its answer ends so, or '' whatever it is
 -- Returns {RELEASED}   {CLOSED}   {UNKNOWN}
 --
 -- Why atomic: a reward and a release of one decision may arrive at two sidecars at once; one of them must win.
@@ -27,7 +27,7 @@ if decision.deadline <= now then
   return { CLOSED }
 end
 
-if ARGV[6] ~= '' and now - decision.issued > tonumber(ARGV[6]) then return { UNKNOWN } end
+if ARGV[6] ~= '' and string.sub(decision.answer, -#ARGV[6]) ~= ARGV[6] then return { UNKNOWN } end
 
 local paid = string.match(decision.collected, '^%d* %d* (%d+)')
 book(keys.workspace, keys.level, now, tonumber(decision.ceiling), tonumber(paid or 0))
