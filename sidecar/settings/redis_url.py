@@ -1,7 +1,7 @@
 """What `LEARNING_REDIS_URL` may say: one server, servers that Sentinels watch, or a cluster.
 
-The options are those of redis-py, which is not asked to take URLs apart: importing it costs 10 MB in every pod
-(docs/decisions/0008).
+The options, but for `min_replicas`, are those of redis-py, which is not asked to take URLs apart: importing it costs
+10 MB in every pod (docs/decisions/0008).
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
     ssl_keyfile: str | None = None
     ssl_cert_reqs: Literal["none", "optional", "required"] = "required"
     ssl_check_hostname: bool = True
+    min_replicas: Annotated[int, Meta(ge=0)] = 0
+    """So many replicas have what was written before it is answered; ours, redis-py does not know it."""
 
 
 class Target(Struct, frozen=True):

@@ -180,7 +180,8 @@ class Shards:
 
     def _made(self, address: Address) -> Stream:
         endpoint = Endpoint(self._target.server(address))
-        return Stream(endpoint, timeout_s=self._timeout_s, troubled=self._cluster.refresh)
+        replicas = self._target.options.min_replicas
+        return Stream(endpoint, timeout_s=self._timeout_s, troubled=self._cluster.refresh, replicas=replicas)
 
     def _any(self) -> Stream:
         nodes, known = self._cluster.nodes, self._streams

@@ -246,4 +246,5 @@ def _routings(url: str, timeout_s: float) -> tuple[Routing, Routing]:
         cluster = Cluster(target, timeout_s)
         return cluster.hot, cluster.rest
     way: Way = WatchedPrimary(target, timeout_s) if target.kind == "sentinel" else Endpoint(target)
-    return OneServer(Stream(way, timeout_s=timeout_s)), OneServer(Stream(way, timeout_s=timeout_s))
+    hot, rest = (Stream(way, timeout_s=timeout_s, replicas=target.options.min_replicas) for _ in range(2))
+    return OneServer(hot), OneServer(rest)

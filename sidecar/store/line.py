@@ -112,7 +112,21 @@ class Asking:
         """Drop it: if it was refused, so is the command."""
 
 
-Asked = Place | Together | Asking
+class Asked(Protocol):
+    """What has its place in the queue: a command, the calls it is for, and what to do with the reply."""
+
+    @property
+    def command(self) -> bytes:
+        """As it is sent."""
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """Whoever waits for it."""
+
+    def give(self, reply: Any) -> None:  # noqa: ANN401 - whatever the server answers
+        """Pass the reply on."""
+
+
 _ASKING = Asking()
 
 

@@ -5,6 +5,8 @@ docs/doctor.md has the line that makes such a user. Nothing here may be left out
 
 from __future__ import annotations
 
+from sidecar.settings.redis_url import Target
+
 HARMFUL = (
     "flushall", "flushdb", "keys", "shutdown", "config|set", "config|get", "acl|setuser", "debug", "replicaof",
     "monitor", "client|kill", "function|load", "module|load", "migrate", "swapdb", "save", "get", "set", "subscribe",
@@ -24,12 +26,15 @@ NEEDED_WATCHED = ("role",)
 NEEDED_CLUSTER = ("cluster|slots", "asking")
 """In a cluster, besides."""
 
+NEEDED_REPLICATED = ("wait",)
+"""With `min_replicas`, besides."""
+
 COURTESY = ("client|setname",)
 """Shows in CLIENT LIST who is connected; without it that is all that is missing."""
 
 _ARGUMENTS = {
     "evalsha": "{command} 0 1 {key}", "eval": "{command} 0 1 {key}", "script": "{command} {sub} 0", "info": "{command}",
-    "time": "{command}", "role": "{command}", "asking": "{command}",
+    "time": "{command}", "wait": "{command} 0 1", "role": "{command}", "asking": "{command}",
     "cluster": "{command} {sub}",
     "hget": "{command} {key} 0", "hmget": "{command} {key} 0", "hexists": "{command} {key} 0",
     "hset": "{command} {key} 0 0", "hsetnx": "{command} {key} 0 0", "hincrby": "{command} {key} 0 1",
@@ -55,6 +60,12 @@ end
 return answers
 """
 """Says of each command in ARGV whether the user may: 1 yes, 0 no, -1 the server knows no such command. Runs none."""
+
+
+def needed_for(target: Target) -> tuple[str, ...]:
+    """What a user needs besides `NEEDED`, with such a URL."""
+    more = {"sentinel": NEEDED_WATCHED, "cluster": NEEDED_CLUSTER}.get(target.kind, ())
+    return (*more, *NEEDED_REPLICATED) if target.options.min_replicas else more
 
 
 def samples(names: tuple[str, ...], prefix: str) -> list[str]:

@@ -23,6 +23,7 @@ from sidecar.store.breaker import Breaker
 from sidecar.store.endpoint import Way
 from sidecar.store.line import Joint, Line, Place, joined
 from sidecar.store.refusals import Kind, Refused, Unreachable, Unsent
+from sidecar.store.replication import Replication
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Stream:
         places_max: at most so many calls are under way at once.
         jitter: spreads the attempts of many sidecars to connect again.
         troubled: called whenever the connection was lost or could not be made.
+        replicas: so many have to have what a call wrote before it is answered.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Stream:
         places_max: int = 8192,
         jitter: Random | None = None,
         troubled: Callable[[], None] = lambda: None,
+        replicas: int = 0,
     ) -> None:
         """Prepare; nothing is connected yet."""
         self._endpoint = endpoint
@@ -55,6 +58,7 @@ class Stream:
         self._places_max = places_max
         self._jitter = jitter or Random()  # noqa: S311 - spreads load, keeps no secret
         self._troubled = troubled
+        self._replication = Replication(replicas, timeout_s) if replicas else None
         self._waiting: deque[Place] = deque()
         self._line: Line | None = None
         self._failure: BaseException | None = None
@@ -151,7 +155,10 @@ class Stream:
         going = [place for place in self._waiting if not place.future.done()]
         self._waiting.clear()
         if going:
-            line.ask(joined(going), asyncio.get_running_loop().time())
+            asked = joined(going)
+            if self._replication is not None:
+                asked = self._replication.confirmed(asked)
+            line.ask(asked, asyncio.get_running_loop().time())
 
     def _turn_away(self, why: str) -> None:
         while self._waiting:

@@ -88,7 +88,15 @@ def _replicas(facts: Facts) -> Finding:
     if facts.info.get("role") == "slave":
         primary = f"{facts.info.get('master_host')}:{facts.info.get('master_port')}"
         return problem("replication", "this is a replica, which refuses to write", f"LEARNING_REDIS_URL of {primary}")
-    replicas = facts.number("connected_slaves")
+    replicas, waited_for = facts.number("connected_slaves"), facts.target.options.min_replicas
+    if replicas < waited_for:
+        message = f"answers wait for {waited_for} replicas and {replicas} are connected: every call fails"
+        return problem("replication", message, f"LEARNING_REDIS_URL with min_replicas={replicas}, or more replicas")
+    return _cut_off(facts, replicas)
+
+
+def _cut_off(facts: Facts, replicas: int) -> Finding:
+    """Whether a primary that was cut off from its replicas stops writing."""
     asked = facts.config.get("min-replicas-to-write")
     if asked is None:
         if not replicas:

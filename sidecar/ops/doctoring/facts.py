@@ -11,7 +11,7 @@ from sidecar.settings.redis_url import Target
 from sidecar.store.inquiry import Inquiry
 from sidecar.store.keys import SCHEMA
 from sidecar.store.refusals import Refused
-from sidecar.store.rights import ASKING_SCRIPT, HARMFUL, NEEDED, NEEDED_CLUSTER, NEEDED_WATCHED, samples
+from sidecar.store.rights import ASKING_SCRIPT, HARMFUL, NEEDED, needed_for, samples
 
 _PINGS = 20
 _SCANS, _SCAN_COUNT = 200, 1000
@@ -48,7 +48,7 @@ class Facts:
     @property
     def needed(self) -> tuple[str, ...]:
         """What the user needs besides NEEDED."""
-        return {"sentinel": NEEDED_WATCHED, "cluster": NEEDED_CLUSTER}.get(self.target.kind, ())
+        return needed_for(self.target)
 
 
 async def facts_of(asked: Inquiry, target: Target, prefix: str, timeout_ms: float) -> Facts:
@@ -58,9 +58,8 @@ async def facts_of(asked: Inquiry, target: Target, prefix: str, timeout_ms: floa
         Refused: the server does not let us in.
         OSError: it cannot be reached, or did not answer in time.
     """
-    more = {"sentinel": NEEDED_WATCHED, "cluster": NEEDED_CLUSTER}.get(target.kind, ())
     info = _lines(await asked.text("INFO", "everything") or await asked.text("INFO") or "")
-    denied, excess = await _rights(asked, (*NEEDED, *more), prefix)
+    denied, excess = await _rights(asked, (*NEEDED, *needed_for(target)), prefix)
     round_trips_ms, skew_ms = await _clock(asked)
     schemas, whole = await _schemas(asked, prefix)
     clustered = info.get("cluster_enabled") == "1"
