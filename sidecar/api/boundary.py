@@ -19,13 +19,14 @@ from google.protobuf.message import DecodeError
 
 from sidecar.api.aborting import Context
 from sidecar.api.authorization import Access, Admit
-from sidecar.api.statuses import fail, fail_internally
+from sidecar.api.statuses import fail, fail_internally, prepared
 from sidecar.errors import InvalidInput, Overloaded, SidecarError, StoreMisbehaved
 from sidecar.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
 _RETRY_AFTER_S = 0.1
+_refuse_overload = prepared(Overloaded("the sidecar", _RETRY_AFTER_S))
 
 Handler = Any  # grpc's own types of handlers differ between versions of its stubs
 
@@ -69,7 +70,8 @@ class Boundary:
 
         async def guarded(raw: bytes, context: Context) -> Any:  # noqa: ANN401 - a message of any service
             if self.in_flight >= self._in_flight_max:
-                await self._refuse(method, Overloaded("the sidecar", _RETRY_AFTER_S), context)
+                self._metrics.errors.add(method, Overloaded.reason)
+                await _refuse_overload(context)
             try:
                 if admit is not None:
                     admit(context.invocation_metadata() or ())

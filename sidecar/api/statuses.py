@@ -6,6 +6,7 @@ BadRequest with the field, or RetryInfo. What a driver said stays in the log.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import grpc
@@ -15,7 +16,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from sidecar import errors
-from sidecar.api.aborting import RICH_STATUS, Context, abort
+from sidecar.api.aborting import RICH_STATUS, Context, abort, check_sendable
 
 DOMAIN = "learning.v1"
 
@@ -68,6 +69,19 @@ def rich_status(error: errors.SidecarError) -> status_pb2.Status:
 async def fail(context: Context, error: errors.SidecarError) -> NoReturn:
     """End the call with an error's status."""
     await _end(context, status_of(error), rich_status(error))
+
+
+def prepared(error: errors.SidecarError) -> Callable[[Context], Awaitable[NoReturn]]:
+    """What ends any call with this error's status: made and checked once, since a flood of refusals must cost little."""
+    code, status = status_of(error), rich_status(error)
+    details, trailers = status.message, ((RICH_STATUS, status.SerializeToString()),)
+    check_sendable(code, details, trailers)
+
+    async def end(context: Context) -> NoReturn:
+        await context.abort(code, details, trailing_metadata=trailers)
+        raise AssertionError("abort returned")
+
+    return end
 
 
 async def fail_internally(context: Context) -> NoReturn:

@@ -182,6 +182,18 @@ def test_versions(info: dict[str, str], supported: Level, lua: Level | None) -> 
             durability, "replication",
             {"info": {"connected_slaves": "2"}, "config": {"min-replicas-to-write": "1"}}, Level.OK,
         ),
+        (
+            durability, "replication",
+            {"url": "redis://a?min_replicas=2", "info": {"connected_slaves": "1"}}, Level.PROBLEM,
+        ),
+        (
+            durability, "replication",
+            {
+                "url": "redis://a?min_replicas=2", "info": {"connected_slaves": "2"},
+                "config": {"min-replicas-to-write": "1"},
+            },
+            Level.OK,
+        ),
         (durability, "schema", {"schemas": None}, Level.WARNING),
         (durability, "cluster", {"url": "redis+cluster://a:1"}, Level.PROBLEM),
         (

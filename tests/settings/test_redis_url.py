@@ -41,6 +41,7 @@ def target(
             ),
         ),
         ("redis+cluster://:p@a:1,b", target("a:1", "b:6379", kind="cluster", password="p")),
+        ("redis+cluster://a?min_replicas=1", target("a:6379", kind="cluster", min_replicas=1)),
         ("rediss+cluster://a?ssl_cert_reqs=none", target("a:6379", kind="cluster", tls=True, ssl_cert_reqs="none")),
     ],
 )  # fmt: skip
