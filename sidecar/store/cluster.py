@@ -105,7 +105,7 @@ class Cluster:
         self._jitter.shuffle(nodes)
         for node in sorted(nodes, key=lambda one: self._in_vain.get(one, 0.0)):
             try:
-                found = ranges(await self.rest.stream_at(node).execute(_MAP), node)
+                found = ranges(await self.rest.stream_at(node).execute(_MAP, lasting=False), node)
             except (Refused, OSError, ValueError) as error:
                 _log.debug("%s gives no map of the cluster: %r", node, error)
                 found = []

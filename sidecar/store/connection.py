@@ -187,12 +187,12 @@ class Connection:
 
     async def _ask(self, what: str, key: str, *words: str) -> Any:  # noqa: ANN401 - whatever the server answers
         command: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub knows tuples of one only
-        return await self.answer(self._begun(command, what, key, math.inf))
+        return await self.answer(self._begun(command, what, key, math.inf, lasting=False))
 
-    def _begun(self, command: bytes, name: str, key: str, until: float) -> Begun:
+    def _begun(self, command: bytes, name: str, key: str, until: float, *, lasting: bool = True) -> Begun:
         stream = self._rest.stream_of(key)
         try:
-            return Begun(stream.begin(command, until), self._rest, stream, command, name, key, until)
+            return Begun(stream.begin(command, until, lasting=lasting), self._rest, stream, command, name, key, until)
         except Unreachable as error:
             raise StoreUnavailable(name) from error
 
@@ -225,13 +225,13 @@ class Connection:
 
     async def _loaded(self, stream: Stream, name: str) -> None:
         try:
-            await stream.execute(load(name))
+            await stream.execute(load(name), lasting=False)
         finally:
             del self._loading[stream, name]
 
 
 async def _told(stream: Stream) -> Server:
-    told: bytes = await stream.execute(_INFO)
+    told: bytes = await stream.execute(_INFO, lasting=False)
     facts = dict(line.split(":", 1) for line in told.decode().splitlines() if ":" in line)
     name = f"Redis {facts.get('redis_version', 'of unknown version')}"
     if "valkey_version" in facts:

@@ -35,11 +35,11 @@ class Joint(Protocol):
 class Place:
     """A command, and what its caller waits on until the moment `until` of the loop's clock.
 
-    With a `joint` the command is only what this call has for its own. One that is `asking` was sent here by ASK. The
-    result is the server's reply, or an exception to raise.
+    With a `joint` the command is only what this call has for its own. One that is `asking` was sent here by ASK. What a
+    `lasting` one writes shall survive the server. The result is the server's reply, or an exception to raise.
     """
 
-    __slots__ = ("asking", "command", "future", "joint", "until")
+    __slots__ = ("asking", "command", "future", "joint", "lasting", "until")
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class Place:
         joint: Joint | None = None,
         *,
         asking: bool = False,
+        lasting: bool = True,
     ) -> None:
         """Keep them."""
         self.command = command
@@ -56,6 +57,7 @@ class Place:
         self.until = until
         self.joint = joint
         self.asking = asking
+        self.lasting = lasting
 
     @property
     def places(self) -> Sequence[Place]:

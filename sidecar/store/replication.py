@@ -36,8 +36,9 @@ class Replication:
 
     def confirmed(self, asked: Sequence[Asked]) -> list[Asked]:
         """What to send for these, so that none is answered before replicas have what it wrote."""
-        held = [_Held(one) for one in asked]
-        return [*held, _Confirmation(self._wait, self._replicas, held)]
+        sent = [_Held(one) if any(place.lasting for place in one.places) else one for one in asked]
+        held = [one for one in sent if isinstance(one, _Held)]
+        return [*sent, _Confirmation(self._wait, self._replicas, held)] if held else sent
 
 
 class _Held:

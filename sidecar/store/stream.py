@@ -87,13 +87,25 @@ class Stream:
         return self._endpoint.leaves_on
 
     async def execute(
-        self, command: bytes, until: float = math.inf, joint: Joint | None = None, *, asking: bool = False
+        self,
+        command: bytes,
+        until: float = math.inf,
+        joint: Joint | None = None,
+        *,
+        asking: bool = False,
+        lasting: bool = True,
     ) -> Any:  # noqa: ANN401 - whatever it answers
         """Send a packed command and wait for its reply; see `begin` and `reply_of`."""
-        return await reply_of(self.begin(command, until, joint, asking=asking))
+        return await reply_of(self.begin(command, until, joint, asking=asking, lasting=lasting))
 
     def begin(
-        self, command: bytes, until: float = math.inf, joint: Joint | None = None, *, asking: bool = False
+        self,
+        command: bytes,
+        until: float = math.inf,
+        joint: Joint | None = None,
+        *,
+        asking: bool = False,
+        lasting: bool = True,
     ) -> asyncio.Future[Any]:
         """Send a packed command. What was begun in one turn of the loop is sent together.
 
@@ -103,6 +115,7 @@ class Stream:
             joint: what this call has in common with others, if it may go in one command with them; `command` is then
                 what it has for its own.
             asking: send ASKING before it, with nothing in between.
+            lasting: have replicas confirm what it writes, if this stream does so at all.
 
         Returns:
             What `reply_of` waits for.
@@ -113,7 +126,7 @@ class Stream:
         self._admit()
         loop = asyncio.get_running_loop()
         until = min(until, loop.time() + self._timeout_s)
-        place = Place(command, loop.create_future(), until, joint, asking=asking)
+        place = Place(command, loop.create_future(), until, joint, asking=asking, lasting=lasting)
         self._waiting.append(place)
         if self._line is None:
             self._reconnect()

@@ -120,6 +120,18 @@ async def test_one_confirmation_for_all_that_goes_out_together() -> None:
         await stream.close()
 
 
+async def test_what_need_not_last_waits_for_nobody() -> None:
+    """A question is answered at once, also beside writes, and also by a replica, which knows no WAIT."""
+    async with says(b"").listening() as server:
+        stream = stream_to(server)
+        assert await stream.execute(echo("alone"), lasting=False) == b"alone"
+        kept = stream.begin(echo("kept"))
+        assert await stream.execute(echo("read"), lasting=False) == b"read"
+        assert server.count(b"WAIT") == 1
+        assert not kept.done()
+        await stream.close()
+
+
 async def test_too_few_replicas_are_no_answer_and_a_refusal_is_one() -> None:
     """Whether it lasts is not known; what was refused changed nothing."""
     async with says(number(1)).listening() as server:
