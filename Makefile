@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 
-.PHONY: help demo serve test check format proto bench bench-regret bench-gate chaos fuzz soak clean
+.PHONY: help demo serve test check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## learn on 1,785 real prompts within a hard dollar budget (under three minutes)
 	$(BIN)/learning-sidecar demo $(DEMO_ARGS)
@@ -45,8 +45,14 @@ bench-regret: $(DEVELOPMENT) ## regret of the policies beside published figures 
 bench-gate: $(DEVELOPMENT) ## the gate's errors, power and losses, simulated (minutes; BENCH_ARGS="--quick --json")
 	$(BIN)/python benchmarks/gate.py $(BENCH_ARGS)
 
+bench-overload: $(DEVELOPMENT) ## how late answers are when it is asked too much, by LEARNING_IN_FLIGHT_MAX (BENCH_ARGS="--rounds 5 --json")
+	@$(BIN)/python benchmarks/overload.py $(BENCH_ARGS)
+
 chaos: $(DEVELOPMENT) ## break everything around two sidecars and check what they promise (CHAOS_ARGS="--rounds 20 --seed 7 --json")
 	@$(BIN)/python -m tests.chaos.run $(CHAOS_ARGS)
+
+outage: $(DEVELOPMENT) ## take the store away, kill the sidecar, and compare with a quiet run (OUTAGE_ARGS="--seconds 60 --json")
+	@$(BIN)/python -m tests.chaos.outage $(OUTAGE_ARGS)
 
 fuzz: $(DEVELOPMENT) ## send a sidecar what nobody sane would send (FUZZ_ARGS="--requests 100000 --frames 10000 --json")
 	@$(BIN)/python -m tests.chaos.fuzz $(FUZZ_ARGS)

@@ -25,7 +25,7 @@ from sidecar.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
-_RETRY_AFTER_S = 0.1
+_RETRY_AFTER_S = 1.0  # with grpcio a refusal costs almost as much as an answer: who is refused must not be back at once
 _refuse_overload = prepared(Overloaded("the sidecar", _RETRY_AFTER_S))
 
 Handler = Any  # grpc's own types of handlers differ between versions of its stubs

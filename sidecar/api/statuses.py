@@ -72,7 +72,7 @@ async def fail(context: Context, error: errors.SidecarError) -> NoReturn:
 
 
 def prepared(error: errors.SidecarError) -> Callable[[Context], Awaitable[NoReturn]]:
-    """What ends any call with this error's status: made and checked once, since a flood of refusals must cost little."""
+    """What ends any call with this error's status: made and checked once, for a flood of refusals must cost little."""
     code, status = status_of(error), rich_status(error)
     details, trailers = status.message, ((RICH_STATUS, status.SerializeToString()),)
     check_sendable(code, details, trailers)

@@ -1,4 +1,4 @@
-"""Goal: an app is not held up by the store. Method: a sidecar with its own server, which is killed."""
+"""Goal: an app is not held up by the store, and nothing it told is lost. Method: a sidecar whose server is killed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ import pytest
 
 from sidecar.store.embedded import EmbeddedServer
 from sidecar.v1 import learning_pb2 as pb
+from tests.chaos.bench import short_directory
+from tests.chaos.outage import different, outage
+
+from .patience import persistently
 
 Sidecars = Callable[..., Any]
 Connect = Callable[[str], Any]
@@ -52,17 +56,6 @@ async def settled_domain(stub: Any) -> tuple[int, int]:
             await asyncio.sleep(0.1)
     [domain] = status.domains
     return domain.applied, domain.late
-
-
-async def persistently(call: Any, request: Any) -> Any:
-    """Call again until the store is back."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await call(request)
-            except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.UNAVAILABLE, error  # noqa: PT017
-                await asyncio.sleep(0.05)
 
 
 async def test_recommend_degrades_within_its_deadline(orphaned: Any) -> None:
@@ -154,3 +147,25 @@ async def test_a_strict_call_made_again_keeps_its_reward(sidecars: Sidecars, con
         assert (await persistently(stub.Recommend, ask("during", strict=True))).source != pb.SOURCE_DEGRADED
         assert (await persistently(stub.Reward, report)).outcome in COUNTED
         assert await settled_domain(stub) == (1, 0)
+
+
+@pytest.mark.timeout(300)
+async def test_an_outage_changes_nothing(transport: str) -> None:
+    """`make outage` for three seconds: what was learned, spent and found out is that of a run without one."""
+    with short_directory() as directory:
+        found = await outage(directory, seconds=3, decisions=120, transport=transport)
+    assert found["differences"] == {}
+    assert found["equal"]
+    assert found["stage"] == "canary"
+    assert found["spooled"] >= 20
+    assert found["sidecar_away_s"] > 0
+    assert found["compared"] > 120
+
+
+def test_a_difference_is_found() -> None:
+    """A figure that is off by one, and one that only one of the two has."""
+    assert different({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3, "d": 0}) == {
+        "b": [2, 3],
+        "c": [3, None],
+        "d": [None, 0],
+    }

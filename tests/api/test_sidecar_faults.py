@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from sidecar.ops import probes
 from sidecar.ops.probes import Vitals
 from sidecar.v1 import learning_pb2 as pb
+
+from .patience import persistently
 
 Sidecars = Callable[..., Any]
 Connect = Callable[[str], Any]
@@ -38,23 +39,13 @@ def report(workspace: str, number: int) -> pb.RewardRequest:
     return pb.RewardRequest(workspace=workspace, domain="route", decision_id=f"d{number}", signals=signals)
 
 
-async def persistently(call: Any, request: Any) -> Any:
-    """Call until it is answered, as an app's client does whose sidecar is being restarted."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await call(request, timeout=20)
-            except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.UNAVAILABLE, error  # noqa: PT017
-                await asyncio.sleep(0.02)
-
-
 async def test_killed_in_the_middle_of_calls(
     sidecars: Sidecars, connect: Connect, workspace: str, data_dir: Path
 ) -> None:
     """Calls made again after the restart, on the same socket, are the same calls: each counts once, to the cent."""
     address = f"unix:{data_dir}/s"
-    running = sidecars(CONFIG, arguments=("--address", address))
+    started = {"arguments": ("--address", address), "environment": {"LEARNING_IN_FLIGHT_MAX": "1024"}}
+    running = sidecars(CONFIG, **started)
     stub = connect(address)
     await stub.Recommend(ask(workspace, 0))
 
@@ -66,7 +57,7 @@ async def test_killed_in_the_middle_of_calls(
     calls = [asyncio.ensure_future(decide_and_report(number)) for number in range(1, 200)]
     await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
     running.kill()
-    again = sidecars(CONFIG, arguments=("--address", address))
+    again = sidecars(CONFIG, **started)
     outcomes = set(await asyncio.gather(*calls))
     status = await connect(again.address).Status(pb.StatusRequest(workspace=workspace))
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
 
 from sidecar.model.view import WorkspaceView
 from sidecar.store import transitions as t
@@ -24,55 +23,27 @@ from sidecar.store.embedded import EmbeddedServer
 from sidecar.v1 import learning_pb2 as pb
 from sidecar.v1.learning_pb2_grpc import LearningStub
 
+from .telling import (
+    CONFIG,
+    IDS,
+    PATIENCE_S,
+    QUICK,
+    decided,
+    deserted,
+    killed,
+    release,
+    report,
+    reports,
+    settled,
+    told,
+)
+
 Sidecars = Callable[..., Any]
 Connect = Callable[[str], Any]
 RedisStores = Callable[..., Any]
 
-CONFIG = """
-domains:
-  route:
-    mode: gated
-    gate: {seed: 7, epoch_decisions: 20}
-    policy: {name: thompson, seed: 7}
-    budget: {limit_usd: 1000}
-    reward: {signals: {quality: {weight: 1}}}
-workspaces:
-  "*": {budget: {limit_usd: 2000}}
-"""
-IDS = [f"d{number}" for number in range(60)]
-PATIENCE_S = 60.0
 ALONE = (("grpc.use_local_subchannel_pool", 1),)
 """A channel with this has a connection of its own, which may reach another worker."""
-QUICK = {"LEARNING_STORE_TIMEOUT_MS": "3000"}
-
-
-def ask(decision_id: str) -> pb.RecommendRequest:
-    """Ask for a decision; the baseline goes round, so that several arms are executed."""
-    number = int(decision_id[1:])
-    arms = [("a", "b", "c")[(number + turn) % 3] for turn in range(3)]
-    candidates = [pb.Candidate(arm=arm, cost_ceiling_usd=0.01) for arm in arms]
-    return pb.RecommendRequest(domain="route", decision_id=decision_id, candidates=candidates)
-
-
-def report(decision_id: str, *, more: bool = False) -> pb.RewardRequest:
-    """Report a decision: first the cost if more is to come, then how good it was."""
-    number = int(decision_id[1:])
-    signals = pb.Signals(cost_usd=number / 10_000, latency_ms=number) if more else pb.Signals(quality=number % 7 / 7)
-    return pb.RewardRequest(domain="route", decision_id=decision_id, signals=signals, more_to_come=more)
-
-
-def reports() -> list[pb.RewardRequest]:
-    """List what is told of the decisions, in order: every third in two parts, every fifth twice, two not at all."""
-    told = []
-    for number, decision_id in enumerate(IDS[2:]):
-        told += [report(decision_id, more=True)] if number % 3 == 0 else []
-        told += [report(decision_id)] * (2 if number % 5 == 0 else 1)
-    return told
-
-
-def release(decision_id: str) -> pb.ReleaseRequest:
-    """Say that a decision was not acted on."""
-    return pb.ReleaseRequest(domain="route", decision_id=decision_id)
 
 
 async def state(redis_stores: RedisStores, url: str) -> dict[str, Any]:
@@ -93,35 +64,6 @@ async def state(redis_stores: RedisStores, url: str) -> dict[str, Any]:
         "gate": (domain.gate.stage, domain.gate.totals, domain.gate.folded, domain.gate.unfolded_ppm),
         "evidence": (sum(one.open for one in cells), sum(one.count for one in cells), sums),
     }
-
-
-async def decided(stub: Any) -> None:
-    """Make all decisions, one after the other."""
-    for decision_id in IDS:
-        answer = await stub.Recommend(ask(decision_id))
-        assert not answer.degraded
-
-
-async def told(stub: Any, requests: Sequence[pb.RewardRequest]) -> list[int]:
-    """Report in order; what is acknowledged is what comes back."""
-    return [(await stub.Reward(one)).outcome for one in requests]
-
-
-async def settled(stub: Any) -> None:
-    """Wait until the store has got everything."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            store = (await stub.Status(pb.StatusRequest())).store
-            if store.reachable and not store.spooled:
-                return
-            await asyncio.sleep(0.05)
-
-
-def killed(server: EmbeddedServer) -> None:
-    """End a server as a crash would."""
-    assert server.pid
-    os.kill(server.pid, signal.SIGKILL)
-    server.stop()
 
 
 def spools_below(directory: Path) -> set[Path]:
@@ -199,21 +141,16 @@ async def test_sidecar_killed(
     sidecars: Sidecars, connect: Connect, redis_stores: RedisStores, data_dir: Path, fault_free: Any
 ) -> None:
     """What a sidecar acknowledged before it was killed, the next one that starts there brings home."""
-    server = EmbeddedServer(data_dir)
-    with server:
-        first = sidecars(CONFIG, redis_url=server.url, environment=QUICK)
-        stub = connect(first.address)
-        await decided(stub)
-        killed(server)
+    async with deserted(sidecars, connect, data_dir) as (server, first, stub):
         log = reports()
         assert set(await told(stub, log[:30])) == {pb.REWARD_OUTCOME_SPOOLED}
         first.kill()
         server.start()
         second = sidecars(CONFIG, redis_url=server.url, environment=QUICK)
-        stub = connect(second.address)
-        await told(stub, log[30:])
-        await stub.Release(release(IDS[0]))
-        await settled(stub)
+        another = connect(second.address)
+        await told(another, log[30:])
+        await another.Release(release(IDS[0]))
+        await settled(another)
         assert await state(redis_stores, server.url) == fault_free
         assert "reports of an earlier run wait" in second.log
 
@@ -244,12 +181,7 @@ async def test_sidecar_stopped_while_the_store_is_away(
     sidecars: Sidecars, connect: Connect, redis_stores: RedisStores, data_dir: Path
 ) -> None:
     """It says what it leaves behind; one that is stopped while the store is back leaves nothing."""
-    server = EmbeddedServer(data_dir)
-    with server:
-        first = sidecars(CONFIG, redis_url=server.url, environment=QUICK)
-        stub = connect(first.address)
-        await decided(stub)
-        killed(server)
+    async with deserted(sidecars, connect, data_dir) as (server, first, stub):
         await told(stub, reports()[:10])
         first.stop()
         assert "10 reports stay in the spool" in first.log
@@ -285,11 +217,7 @@ async def test_kept_segments_are_replayed_to_a_server_that_lost_them(
     sidecars: Sidecars, connect: Connect, redis_stores: RedisStores, data_dir: Path, fault_free: Any
 ) -> None:
     """Reports that went through the spool are on disk for a while longer."""
-    server = EmbeddedServer(data_dir)
-    with server:
-        stub = connect(sidecars(CONFIG, redis_url=server.url, environment=QUICK).address)
-        await decided(stub)
-        killed(server)
+    async with deserted(sidecars, connect, data_dir) as (server, _, stub):
         await told(stub, reports())
         await stub.Release(release(IDS[0]))
         server.start()
@@ -298,39 +226,6 @@ async def test_kept_segments_are_replayed_to_a_server_that_lost_them(
         emptied(data_dir)
         server.start()
         await arrived_at(redis_stores, server.url, fault_free)
-
-
-async def refused(stub: Any, requests: Sequence[pb.RewardRequest]) -> tuple[int, grpc.aio.AioRpcError]:
-    """Report until one is refused; return how many were spooled, and the refusal."""
-    for taken, one in enumerate(requests):
-        try:
-            assert (await stub.Reward(one)).outcome == pb.REWARD_OUTCOME_SPOOLED
-        except grpc.aio.AioRpcError as error:
-            return taken, error
-    pytest.fail("there was room for all")
-
-
-async def test_full_spool_says_so(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
-    """RESOURCE_EXHAUSTED with a hint when to try again; what was acknowledged before is applied."""
-    server = EmbeddedServer(data_dir)
-    with server:
-        environment = QUICK | {"LEARNING_SPOOL_BYTES_MAX": "4096"}
-        stub = connect(sidecars(CONFIG, redis_url=server.url, environment=environment).address)
-        await decided(stub)
-        killed(server)
-        taken, error = await refused(stub, reports())
-        assert taken > 10
-        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        [rich] = [value for key, value in error.trailing_metadata() or () if key == "grpc-status-details-bin"]
-        details = status_pb2.Status.FromString(rich).details
-        assert [one for one in details if one.Is(error_details_pb2.RetryInfo.DESCRIPTOR)]
-        answer = await stub.RewardBatch(pb.RewardBatchRequest(requests=reports()[taken:][:2]))
-        assert {one.error.reason for one in answer.results} == {"OVERLOADED"}
-        assert (await stub.Status(pb.StatusRequest())).store.spooled == taken
-        server.start()
-        await settled(stub)
-        again = await told(stub, reports()[:taken])
-        assert pb.REWARD_OUTCOME_APPLIED not in again
 
 
 async def test_store_that_stands_still(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
@@ -347,32 +242,3 @@ async def test_store_that_stands_still(sidecars: Sidecars, connect: Connect, dat
         await settled(stub)
         [domain] = (await stub.Status(pb.StatusRequest())).domains
         assert domain.applied == 1
-
-
-async def test_unusable_reports_are_not_acknowledged(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
-    """Whether the store is there or not, and also behind others of the same decision."""
-    server = EmbeddedServer(data_dir)
-    with server:
-        stub = connect(sidecars(CONFIG, redis_url=server.url, environment=QUICK).address)
-        await decided(stub)
-        killed(server)
-        wrong = pb.RewardRequest(domain="route", decision_id="d5", signals=pb.Signals(cost_usd=-1))
-        for _ in range(2):
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await stub.Reward(wrong)
-            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-            assert (await stub.Reward(report("d5", more=True))).outcome == pb.REWARD_OUTCOME_SPOOLED
-
-
-async def test_switched_off(sidecars: Sidecars, connect: Connect, data_dir: Path) -> None:
-    """Then reports are UNAVAILABLE while the store is."""
-    server = EmbeddedServer(data_dir)
-    with server:
-        environment = QUICK | {"LEARNING_SPOOL_DIR": "off"}
-        stub = connect(sidecars(CONFIG, redis_url=server.url, environment=environment).address)
-        await decided(stub)
-        killed(server)
-        for call, request in ((stub.Reward, report("d1")), (stub.Release, release("d2"))):
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call(request)
-            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

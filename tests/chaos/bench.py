@@ -21,7 +21,6 @@ from learning_client import AsyncLearningClient
 
 from tests.conftest import starting_sidecars
 
-from .clients import REWARD_DEADLINE_MS
 from .evidence import Ask
 from .failovers import failover_schedule
 from .faults import Chaos, StoreBlows, Strike, schedule
@@ -30,8 +29,6 @@ from .proxy import ProxyProcess
 from .topology import starting_servers
 
 STORE_TIMEOUT_MS = 250
-FAILOVER_DEADLINE_MS = 25_000
-"""For rewards where servers fail over: that takes some seconds, and more on a busy machine."""
 TRANSPORTS = ("grpcio", "native")
 LEASED = "retrieval"
 """Here a little money is set aside for decisions while the store is away."""
@@ -103,7 +100,6 @@ class Bench:
     """Those of a round, by its seed."""
     forgets: bool = False
     """Whether another server may take over, without the last writes of the one before."""
-    reward_deadline_ms: int = REWARD_DEADLINE_MS
     failovers_s: list[float] = field(default_factory=list)
     """Grows: how long each failover took until another server was the primary."""
     without: Collection[str] = ()
@@ -139,9 +135,14 @@ def environment_without(without: Collection[str], directory: Path) -> dict[str, 
         if protection.needs:
             variables[f"LEARNING_{protection.needs.upper()}"] = protection.off
         if protection.patch:
-            (directory / "sitecustomize.py").write_text(protection.patch, encoding="utf-8")
-            variables["PYTHONPATH"] = os.pathsep.join(filter(None, (str(directory), os.environ.get("PYTHONPATH"))))
+            variables |= patched(protection.patch, directory)
     return variables
+
+
+def patched(code: str, directory: Path) -> dict[str, str]:
+    """Variables of a sidecar that runs some code before anything else; its file is put in that directory."""
+    (directory / "sitecustomize.py").write_text(code, encoding="utf-8")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(directory), os.environ.get("PYTHONPATH"))))}
 
 
 @contextmanager
@@ -207,6 +208,6 @@ async def failover_bench(directory: Path, topology: str, without: Collection[str
         yield Bench(
             sidecars=sidecars, chaos=chaos, ask=servers.ask, without=without, workspaces=servers.workspaces,
             schedule=partial(failover_schedule, blows=servers.blows, moves=servers.moves, others=servers.others),
-            forgets=True, reward_deadline_ms=FAILOVER_DEADLINE_MS, failovers_s=servers.failovers_s,
+            forgets=True, failovers_s=servers.failovers_s,
         )  # fmt: skip
         await chaos.heal()

@@ -35,6 +35,8 @@ class Verdicts:
     """Rewards that were acknowledged and are not in the statistics."""
     double: int = 0
     """Rewards that are in the statistics more than once."""
+    states: Counter[str] = field(default_factory=Counter)
+    """How many decisions the store has in which state."""
 
     def broken(self, rule: str, where: str, what: str) -> None:
         """Note a violation."""
@@ -44,10 +46,13 @@ class Verdicts:
 def check(
     ledger: Ledger, evidence: Evidence, limits_usd: Mapping[str, float], *, leased: str = "", forgets: bool = False
 ) -> Verdicts:
-    """Check a round that is over: every deadline has passed, and sidecars have swept.
+    """Check a round that is over: what waited on disk has come to the store, and what is overdue is closed.
+
+    A decision whose deadline is still to come may be open: then its reservation is held, and what a partial report
+    brought is kept with it.
 
     Args:
-        ledger: what clients were told.
+        ledger: what clients were told; `quiet` was called.
         evidence: what the store holds.
         limits_usd: declared limits by level, in US dollars.
         forgets: whether another server may have taken over, without the last writes; then a report that is told again
@@ -57,7 +62,9 @@ def check(
     found = Verdicts()
     for name, domain in evidence.domains.items():
         stories = {story.decision_id: story for story in ledger.of(name)}
+        found.states.update(record.state for record in domain.records.values())
         _decisions(found, name, domain, stories)
+        _deadlines(found, name, domain, stories, evidence.read_ms)
         _rewards(found, name, domain, stories, forgets=forgets)
         _sums(found, name, domain, stories)
         _gate(found, name, domain, stories)
@@ -83,8 +90,6 @@ def limits_held(evidence: Evidence, limits_usd: Mapping[str, float]) -> list[Vio
 
 def _decisions(found: Verdicts, name: str, domain: DomainEvidence, stories: Mapping[str, Story]) -> None:
     states = Counter(record.state for record in domain.records.values())
-    if states["open"]:
-        found.broken("I5 open", name, f"{states['open']} decisions are open after every deadline")
     for decision_id in domain.records.keys() - stories.keys():
         found.broken("I2 invented", name, f"{decision_id} was never asked for")
     for story in stories.values():
@@ -105,6 +110,25 @@ def _decisions(found: Verdicts, name: str, domain: DomainEvidence, stories: Mapp
         found.broken("I3 counters", name, f"counted {counted}, recorded {expected}")
 
 
+def _deadlines(
+    found: Verdicts, name: str, domain: DomainEvidence, stories: Mapping[str, Story], read_ms: float
+) -> None:
+    """I5: what is overdue is closed; I4: nothing is closed for time, nor called late, before its deadline."""
+    overdue = sum(one.state == "open" and one.deadline_ms <= read_ms for one in domain.records.values())
+    if overdue:
+        found.broken("I5 open", name, f"{overdue} decisions are open after their deadlines")
+    for decision_id, record in domain.records.items():
+        story = stories.get(decision_id)
+        released = story is not None and story.releases
+        if record.state in _CLOSED_BY_TIME and record.deadline_ms > read_ms and not released:
+            what = f"{decision_id} is {record.state}, {(record.deadline_ms - read_ms) / 1000:.0f} s before its deadline"
+            found.broken("I4 early", name, what)
+    for story in stories.values():
+        if story.late_early:
+            what = f"{story.decision_id} was told LATE before its deadline"
+            found.broken("I4 early", name, f"{what}; {len(story.degraded)} calls with its id were answered degraded")
+
+
 def _rewards(
     found: Verdicts, name: str, domain: DomainEvidence, stories: Mapping[str, Story], *, forgets: bool
 ) -> None:
@@ -114,7 +138,7 @@ def _rewards(
         if story.finals[APPLIED] > 1 and not forgets:
             found.double += 1
             found.broken("I2 once", name, f"{story.decision_id} was told APPLIED {story.finals[APPLIED]} times")
-        kept = state == "rewarded" or (story.verdict is Verdict.KEPT and _counts(record))
+        kept = state == "rewarded" or (story.verdict is Verdict.KEPT and (_counts(record) or _waits(record, story)))
         if story.acknowledged and not kept:
             found.lost += 1
             told = dict(story.finals + story.parts)
@@ -141,7 +165,7 @@ def _sums(found: Verdicts, name: str, domain: DomainEvidence, stories: Mapping[s
             found.broken("I3 sums", f"{name}/{arm}", f"holds {dict(held)}, its decisions make {dict(exact)}")
             found.lost += max(0, exact["count"] + exact["defaulted"] - held["count"] - held["defaulted"])
             found.double += max(0, held["count"] + held["defaulted"] - exact["count"] - exact["defaulted"])
-        mine = [story for story in stories.values() if story.arms == {arm}]
+        mine = [one for one in stories.values() if one.arms == {arm} and not _waits(_record(domain, one), one)]
         least = sum(story.reward_micro or 0 for story in mine if story.acknowledged)
         most = least + sum(story.reward_micro or 0 for story in mine if story.verdict is Verdict.MAYBE)
         if not least <= held["reward_micro"] <= most:
@@ -165,8 +189,19 @@ def _counts(record: Record | None) -> bool:
     return record is not None and record.state in _CLOSED_BY_TIME and record.collected.partition(" ")[0] != ""
 
 
+def _record(domain: DomainEvidence, story: Story) -> Record | None:
+    return domain.records.get(story.decision_id)
+
+
+def _waits(record: Record | None, story: Story) -> bool:
+    """Whether what a partial report brought is kept until the deadline, to count then."""
+    return record is not None and record.state == "open" and record.collected.split(" ")[0] == str(story.reward_micro)
+
+
 def _paid(record: Record, story: Story | None) -> tuple[int, int]:
-    """What is spent for it in the end, and how much of that beyond its reservation."""
+    """What is spent for it by now, and how much of that beyond its reservation."""
+    if record.state == "open":
+        return 0, 0
     cost = story.cost_nano if story else None
     if record.state == "rewarded":
         paid = record.ceiling_nano if cost is None else cost
@@ -178,25 +213,28 @@ def _paid(record: Record, story: Story | None) -> tuple[int, int]:
 
 
 def _money(found: Verdicts, ledger: Ledger, evidence: Evidence, leased: str) -> None:
-    whole = [0, 0]
+    whole = [0, 0, 0]
     purse = sum(round(one.reserved_usd * NANO) for story in ledger.of(leased) for one in story.degraded)
     for name, domain in evidence.domains.items():
         paid = [_paid(record, ledger.stories.get(decision_id)) for decision_id, record in domain.records.items()]
-        spent, overrun = sum(one for one, _ in paid), sum(one for _, one in paid)
-        whole = [whole[0] + spent, whole[1] + overrun]
-        _account(found, evidence, f"domain/{name}", spent, overrun, purse if name == leased else 0)
-    _account(found, evidence, "workspace", whole[0], whole[1], purse)
+        held = sum(record.ceiling_nano for record in domain.records.values() if record.state == "open")
+        parts = [sum(one for one, _ in paid), sum(one for _, one in paid), held]
+        whole = [one + more for one, more in zip(whole, parts, strict=True)]
+        _account(found, evidence, f"domain/{name}", parts, purse if name == leased else 0)
+    _account(found, evidence, "workspace", whole, purse)
 
 
-def _account(found: Verdicts, evidence: Evidence, level: str, spent: int, overrun: int, purse: int) -> None:
+def _account(found: Verdicts, evidence: Evidence, level: str, parts: list[int], purse: int) -> None:
+    """What decisions have spent and overrun, and what the open ones hold."""
+    spent, overrun, waiting = parts
     held, leases = evidence.money("spent", level), evidence.leased(level)
     if not spent <= held <= spent + purse or held + leases < spent + purse:
         what = f"spent is {held}, decisions make {spent}, outages at most {purse}, leases hold {leases}"
         found.broken("I1 spent", level, what)
     if evidence.money("overrun", level) != overrun:
         found.broken("I1 overrun", level, f"is {evidence.money('overrun', level)}, decisions make {overrun}")
-    if evidence.money("reserved", level) != leases:
-        what = f"{evidence.money('reserved', level)} is reserved after every deadline, leases hold {leases}"
+    if evidence.money("reserved", level) != leases + waiting:
+        what = f"{evidence.money('reserved', level)} is reserved, open decisions hold {waiting}, leases {leases}"
         found.broken("I5 reserved", level, what)
 
 
@@ -204,14 +242,20 @@ def _gate(found: Verdicts, name: str, domain: DomainEvidence, stories: Mapping[s
     """I6: the sums of the present phase are those of its samples, by the pure computation."""
     phase = Phase(domain.gate.terms)
     rows = list(_evidence_of(phase, domain, stories))
-    told = [domain.gate.totals, *(phase.whole(cell) for cell in domain.gate.cells.values())]
-    expected, held = _added(rows, phase.width), _added([row for row in told if row], phase.width)
+    expected, held = _added(rows, phase.width), gate_sums(domain)
     if expected != held:
         found.broken("I6 gate", name, f"evidence is {held}, {len(rows)} samples make {expected}")
     for story in stories.values():
         record = domain.records.get(story.decision_id)
         if story.answer and record and story.answer.sampled != bool(record.sample):
             found.broken("I6 samples", name, f"{story.decision_id}: told {story.answer.sampled}, is {record.sample!r}")
+
+
+def gate_sums(domain: DomainEvidence) -> tuple[int, ...]:
+    """The evidence of the present phase, however much of it is folded."""
+    phase = Phase(domain.gate.terms)
+    told = [domain.gate.totals, *(phase.whole(cell) for cell in domain.gate.cells.values())]
+    return _added([row for row in told if row], phase.width)
 
 
 def _evidence_of(phase: Phase, domain: DomainEvidence, stories: Mapping[str, Story]) -> Iterator[tuple[int, ...]]:

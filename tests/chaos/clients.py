@@ -32,9 +32,13 @@ _THINK_S = 0.12
 CEILINGS_USD = {"small": 0.001, "large": 0.01, "cached": 0.0}
 REWARDS = {"small": 0.6, "large": 0.9, "cached": 0.2}
 DOMAINS = ("route", "prompt", "retrieval", "tool_planning")
-REWARD_DEADLINE_MS = 15_000
-"""Long enough that what waits on the disk of a killed sidecar is in time when it is back, on a busy machine too."""
+REWARD_DEADLINE_MS = 600_000
+"""Of decisions that are to be rewarded: longer than any machine stands still, so that LATE is never its fault. Those
+whose reward does not come are open when the round is over."""
 SHORT_DEADLINE_MS = 400
+"""Of decisions that are not to be rewarded in time, so that they expire within the round."""
+PART_DEADLINE_MS = 1000
+"""Of decisions whose partial report is to count when they expire; if it came too late, their app is told so."""
 
 
 class Fate(Enum):
@@ -44,16 +48,19 @@ class Fate(Enum):
     THRICE = auto()
     IN_PARTS = auto()
     ONLY_A_PART = auto()
+    LEFT_OPEN = auto()
     RELEASED = auto()
     TOO_LATE = auto()
     FORGOTTEN = auto()
 
 
 WEIGHTS = {
-    Fate.REWARDED: 60, Fate.THRICE: 10, Fate.IN_PARTS: 9, Fate.ONLY_A_PART: 5, Fate.RELEASED: 6, Fate.TOO_LATE: 5,
-    Fate.FORGOTTEN: 5,
+    Fate.REWARDED: 60, Fate.THRICE: 10, Fate.IN_PARTS: 9, Fate.ONLY_A_PART: 4, Fate.LEFT_OPEN: 2,
+    Fate.RELEASED: 6, Fate.TOO_LATE: 5, Fate.FORGOTTEN: 5,
 }  # fmt: skip
-_SHORT = {Fate.TOO_LATE, Fate.FORGOTTEN}
+_DEADLINES_MS = {
+    Fate.TOO_LATE: SHORT_DEADLINE_MS, Fate.FORGOTTEN: SHORT_DEADLINE_MS, Fate.ONLY_A_PART: PART_DEADLINE_MS,
+}  # fmt: skip
 
 
 class Noting(AsyncGrpcTransport):
@@ -119,14 +126,11 @@ class App:
         other: another sidecar's, for retries.
         ledger: of the round.
         seed: of its choices.
-        deadline_ms: until when a reward counts, from its decision on.
     """
 
-    def __init__(
-        self, number: int, home: AppClient, other: AppClient, ledger: Ledger, seed: int, deadline_ms: int
-    ) -> None:
+    def __init__(self, number: int, home: AppClient, other: AppClient, ledger: Ledger, seed: int) -> None:
         """Keep them."""
-        self._home, self._other, self._ledger, self._deadline_ms = home, other, ledger, deadline_ms
+        self._home, self._other, self._ledger = home, other, ledger
         self._rng = random.Random(seed * 1_000_003 + number)
         self._tries = 2 if number % 4 == 3 else 12
 
@@ -152,7 +156,7 @@ class App:
                 list(CEILINGS_USD),
                 decision_id=decision_id,
                 cost_ceilings_usd=CEILINGS_USD,
-                reward_deadline_ms=SHORT_DEADLINE_MS if fate in _SHORT else self._deadline_ms,
+                reward_deadline_ms=_DEADLINES_MS.get(fate, REWARD_DEADLINE_MS),
             )
 
         clients = [self._home] + [self._other] * (rng.random() < 0.05)
@@ -189,7 +193,7 @@ class App:
                     self._home, more_to_come=True, latency_ms=rng.uniform(1, 2000), cost_usd=signals["cost_usd"]
                 )
                 await self._persist(report)
-            case Fate.ONLY_A_PART:
+            case Fate.ONLY_A_PART | Fate.LEFT_OPEN:
                 await self._persist(lambda client: report(client, more_to_come=True))
             case Fate.RELEASED:
                 await self._persist(lambda client: client.release(decision))
@@ -217,7 +221,6 @@ async def run_apps(
     until: float,
     apps: int = APPS,
     strict: bool = False,
-    deadline_ms: int = REWARD_DEADLINE_MS,
 ) -> None:
     """Let apps decide until that moment (monotonic seconds), and finish what they began.
 
@@ -239,5 +242,5 @@ async def run_apps(
             at, name = number % len(sidecars), workspaces[number // len(sidecars) % len(workspaces)]
             home = await client(sidecars[at], name, own=True)
             other = shared[(at + 1) % len(sidecars), name]
-            living.append(App(number, home, other, ledger, seed, deadline_ms).live(until))
+            living.append(App(number, home, other, ledger, seed).live(until))
         await asyncio.gather(*living)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,8 @@ class Record:
     ceiling_nano: int = 0
     sample: str = ""
     collected: str = ""
+    deadline_ms: int = 0
+    """Since the Unix epoch."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,8 @@ class Evidence:
     accounts: dict[str, int] = field(default_factory=dict)
     leases: dict[str, int] = field(default_factory=dict)
     """What each lease holds, in nano-dollars, by field."""
+    read_ms: float = 0.0
+    """When that was read, in milliseconds since the Unix epoch; not after the store's own clock."""
 
     def money(self, figure: str, level: str) -> int:
         """One figure of one level's account, in nano-dollars."""
@@ -81,11 +86,27 @@ def money_of(raw: Mapping[bytes, bytes]) -> Evidence:
 
 def read(ask: Ask, workspace: str) -> Evidence:
     """Read a workspace that nobody changes any more."""
+    read_ms = time.time() * 1000
     raw = hash_of(ask("HGETALL", workspace_key(PREFIX, "default", workspace)))
     evidence = money_of(raw)
-    for name in (one.decode().removeprefix("domain:") for one in raw if one.startswith(b"domain:")):
+    evidence.read_ms = read_ms
+    for name in _domains(raw):
         evidence.domains[name] = _domain(ask, Scope("default", workspace, name))
     return evidence
+
+
+def awaited(ask: Ask, workspace: str, before_ms: float) -> dict[str, int]:
+    """Open decisions whose deadline is before that (milliseconds since the Unix epoch): how many in which domain."""
+    found = {}
+    for name in _domains(hash_of(ask("HGETALL", workspace_key(PREFIX, "default", workspace)))):
+        pending = domain_keys(PREFIX, Scope("default", workspace, name))[2]
+        open_ = {k.decode(): v.decode() for k, v in hash_of(ask("HGETALL", pending)).items()}
+        found[name] = sum(k != _KEEP and record_of(v, closed=False).deadline_ms < before_ms for k, v in open_.items())
+    return {name: count for name, count in found.items() if count}
+
+
+def _domains(raw: Mapping[bytes, bytes]) -> list[str]:
+    return [one.decode().removeprefix("domain:") for one in raw if one.startswith(b"domain:")]
 
 
 def hash_of(answer: Any) -> dict[bytes, bytes]:
@@ -110,5 +131,5 @@ def _domain(ask: Ask, scope: Scope) -> DomainEvidence:
 def record_of(text: str, *, closed: bool) -> Record:
     """One field of `settled`, or of `pending`; see docs/keys.md."""
     state, _, rest = text.partition("\t") if closed else ("open", "", text)
-    _, _, ceiling, _, arm, _, sample, collected = rest.split("\t", 7)
-    return Record(state, arm, int(ceiling), sample, collected)
+    _, deadline, ceiling, _, arm, _, sample, collected = rest.split("\t", 7)
+    return Record(state, arm, int(ceiling), sample, collected, int(deadline))

@@ -78,7 +78,7 @@ class Chaos:
 
     def __init__(self, servers: Struck, proxies: Sequence[ProxyProcess], sidecars: Sequence[KilledSidecar]) -> None:
         """Nothing is broken yet."""
-        self._servers, self._proxies, self._sidecars = servers, proxies, sidecars
+        self._servers, self.proxies, self._sidecars = servers, proxies, sidecars
         self._turns = [0] * len(proxies)
         self._busy: set[object] = set()
         self.struck: Counter[str] = Counter()
@@ -97,7 +97,7 @@ class Chaos:
 
     async def heal(self) -> None:
         """Make sure that traffic passes, and that the servers are whole."""
-        for proxy in self._proxies:
+        for proxy in self.proxies:
             await proxy.switch(PASS)
         await self._servers.settle()
 
@@ -132,7 +132,7 @@ class Chaos:
     async def _link(self, strike: Strike) -> None:
         """Set a proxy's fault and take it back, unless a later one has taken its place."""
         self._turns[strike.whom] += 1
-        turn, proxy = self._turns[strike.whom], self._proxies[strike.whom]
+        turn, proxy = self._turns[strike.whom], self.proxies[strike.whom]
         await proxy.switch(strike.fault)
         await asyncio.sleep(strike.lasts_s)
         if self._turns[strike.whom] == turn:

@@ -21,12 +21,13 @@ from sidecar.store.keys import workspace_key
 from .bench import LIMITS_USD, Bench
 from .checks import Violation, check, limits_held
 from .clients import APPS, CEILINGS_USD, run_apps
-from .evidence import PREFIX, hash_of, money_of, read
+from .evidence import PREFIX, awaited, hash_of, money_of, read
 from .faults import Strike
 from .truth import Ledger, Verdict
 
 QUIET_S = 60.0
 _SAMPLE_GAP_S = 0.02
+_QUIET_GAP_S = 0.1
 _BEAT_S, _STALL_S = 0.05, 0.5
 
 Tell = Callable[[str], None]
@@ -42,6 +43,10 @@ class RoundResult:
     double: int
     ledger: Ledger
     struck: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    """Decisions by what the store says of them in the end."""
+    load_s: float = 0.0
+    """From the first call to the last answer, and until what was struck is whole."""
     samples: int = 0
     quiet_s: float = 0.0
     unpaid: int = 0
@@ -67,23 +72,23 @@ async def play(
     strikes = bench.schedule(seed, load_s) if strikes is None else strikes
     before, failed_over = Counter(bench.chaos.struck), len(bench.failovers_s)
     tell("load and faults")
-    until = time.monotonic() + load_s
+    load_began = time.monotonic()
+    until = load_began + load_s
     strict = "degrading" in bench.without
     async with asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(_watch(bench, workspaces))
         beating = tasks.create_task(_beat(ledger))
         living = tasks.create_task(
-            run_apps(
-                bench.sidecars, ledger, workspaces, seed, until=until, apps=apps, strict=strict,
-                deadline_ms=bench.reward_deadline_ms,
-            )
-        )  # fmt: skip
+            run_apps(bench.sidecars, ledger, workspaces, seed, until=until, apps=apps, strict=strict)
+        )
         striking = tasks.create_task(_strike(bench, strikes))
         await asyncio.wait([living, striking])
-        tell("waiting until every deadline has passed")
+        tell("waiting until nothing is overdue or on disk")
         began = time.monotonic()
-        broken = [one for workspace in workspaces for one in await _quiet(bench, workspace)]
+        found = await asyncio.gather(*(_quiet(bench, workspace) for workspace in workspaces))
+        broken = [one for several in found for one in several]
         quiet_s = time.monotonic() - began
+        ledger.quiet(time.time() * 1000)
         watching.cancel()
         beating.cancel()
     samples, seen = watching.result()
@@ -94,8 +99,9 @@ async def play(
         found = check(ledger.inside(workspace), evidence, LIMITS_USD, leased=bench.leased, forgets=bench.forgets)
         result.violations += found.violations
         result.lost, result.double = result.lost + found.lost, result.double + found.double
+        result.states += found.states
     result.struck = bench.chaos.struck - before
-    result.samples, result.quiet_s = samples, quiet_s
+    result.samples, result.load_s, result.quiet_s = samples, began - load_began, quiet_s
     _outages(result)
     return result
 
@@ -132,17 +138,23 @@ async def _watch(bench: Bench, workspaces: Sequence[str]) -> tuple[int, list[Vio
 
 
 async def _quiet(bench: Bench, workspace: str) -> list[Violation]:
-    """Wait until no decision is open and no epoch waits; sidecars sweep what was used lately, and Status is a use."""
-    deadline = time.monotonic() + QUIET_S
+    """Wait until no report is on disk and no decision open but those whose deadline is far away.
+
+    Sidecars sweep once a second what was used lately, and Status is a use.
+    """
+    deadline, far_ms = time.monotonic() + QUIET_S, (time.time() + QUIET_S) * 1000
     left = "no sidecar answers"
     while time.monotonic() < deadline:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(_QUIET_GAP_S)
         try:
-            answers = [await _status(sidecar.address, workspace) for sidecar in bench.sidecars]
+            answers = await asyncio.gather(*(_status(sidecar.address, workspace) for sidecar in bench.sidecars))
+            opened = await asyncio.to_thread(awaited, bench.ask, workspace, far_ms)
         except grpc.aio.AioRpcError as error:
             left = f"Status: {error.code()}"
             continue
-        opened = {one.domain: one.open for answer in answers for one in answer.domains if one.open}
+        except (RedisError, OSError) as error:
+            left = f"the store: {error}"
+            continue
         opened |= {f"spooled {at}": _spooled(answer) for at, answer in enumerate(answers) if _spooled(answer)}
         if not opened and all(answer.store.reachable for answer in answers):
             return []
@@ -209,6 +221,7 @@ def summary(results: list[RoundResult]) -> dict[str, Any]:
         "degraded": sum(len(story.degraded) for story in stories),
         "degraded_not_baseline": sum(result.baseline_missed for result in results),
         "decisions": sum(story.answer is not None for story in stories),
+        "decisions_by_state": dict(sum((result.states for result in results), Counter())),
         "acknowledged_rewards": sum(result.ledger.acknowledged for result in results),
         "spooled_rewards": sum(story.spooled for story in stories),
         "maybes": sum(story.verdict is Verdict.MAYBE for story in stories),
@@ -218,8 +231,14 @@ def summary(results: list[RoundResult]) -> dict[str, Any]:
         "recommend_max_ms": _quantile(took, 1.0),
         "failovers": sum(len(result.failovers_s) for result in results),
         "failover_max_s": round(max((one for result in results for one in result.failovers_s), default=0.0), 2),
+        "load_mean_s": _mean([result.load_s for result in results]),
+        "quiet_mean_s": _mean([result.quiet_s for result in results]),
         "quiet_max_s": round(max((result.quiet_s for result in results), default=0.0), 2),
     }
+
+
+def _mean(values: list[float]) -> float:
+    return round(sum(values) / len(values), 2) if values else 0.0
 
 
 def _quantile(ordered: list[float], share: float) -> float | None:

@@ -5,10 +5,12 @@ budget is exceeded, whatever fails. Method: rounds of load under random faults f
 what clients were told is compared with what the store holds, to the integer.
 
     make chaos CHAOS_ARGS="--rounds 20 --seed 7 --json"
-    make chaos CHAOS_ARGS="--rounds 5 --without durability"     # what one protection is for
+    make chaos CHAOS_ARGS="--rounds 5 --without durability"     # the same without one protection
+    make chaos CHAOS_ARGS="--companions --json"                 # no rounds: what four of them are for
     make chaos CHAOS_ARGS="--rounds 5 --topology sentinel"      # or cluster: servers that fail over
 
-The exit status is 1 if anything was violated, 2 if nothing could be run, 130 after Ctrl-C.
+The exit status is 1 if anything was violated or a protection makes no clear difference, 2 if nothing could be run,
+130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from rich.table import Table
 
 from .bench import PROTECTIONS, Bench, bench, failover_bench, short_directory
 from .clients import APPS, DEADLINE_MS
+from .companions import companions
 from .rounds import RoundResult, play, summary
 from .topology import SINGLE, TOPOLOGIES, NotAvailable, check_available
 
@@ -41,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("learning_client").setLevel(logging.CRITICAL)  # it would tell of every fault that is struck here
     try:
         check_available(options.topology)
+        if options.companions:
+            return _companions(options, console)
         found = asyncio.run(rounds(options, console))
     except NotAvailable as error:
         console.print(f"[red]{error}", highlight=False)
@@ -50,6 +55,16 @@ def main(arguments: list[str] | None = None) -> int:
         return _INTERRUPTED
     sys.stdout.write(json.dumps(found, indent=2) + "\n") if options.json else _show(console, found)
     return 1 if found["violations"] or found["app_errors"] else 0
+
+
+def _companions(options: argparse.Namespace, console: Console) -> int:
+    """Show what protections are for; 0 when each makes a clear difference."""
+    found = asyncio.run(companions(console.print))
+    if options.json:
+        sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    for name, one in found["companions"].items():
+        console.print(f"{name}: {one['figure']} {one['with']} with it, {one['without']} without", highlight=False)
+    return 0 if found["clear"] else 1
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -62,6 +77,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--topology", choices=TOPOLOGIES, default=SINGLE)
     parser.add_argument("--without", action="append", choices=sorted(PROTECTIONS), default=[], metavar="PROTECTION",
                         help=f"switch a protection off: {', '.join(sorted(PROTECTIONS))}")  # fmt: skip
+    parser.add_argument(
+        "--companions",
+        action="store_true",
+        help="play no rounds; show one small outage with and without each of four protections",
+    )
     parser.add_argument("--spare", action="append", default=[], metavar="FAULT",
                         help='leave a fault out, as "sidecar killed"')  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object")

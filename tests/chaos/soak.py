@@ -33,7 +33,7 @@ from sidecar.store.keys import domain_keys
 
 from .bench import SingleBench, bench, short_directory
 from .evidence import PREFIX
-from .usage import descriptors, rss_kb, slope
+from .usage import descriptors, grows, rss_kb, second_half, slope
 
 WORKSPACE = "soak"
 CONFIG = """
@@ -45,6 +45,8 @@ domains:
 """
 FLAT_PER_HOUR = {"rss_kb": 6_144.0, "descriptors": 6.0, "threads": 4.0, "pending": 2_000.0, "settled": 20_000.0}
 """What may grow by no more than this in an hour, going by the slope of the second half. Below that is noise."""
+NOISE_STEPS = {"rss_kb": 3_072.0, "descriptors": 3.0, "threads": 2.0, "pending": 300.0, "settled": 3_000.0}
+"""And what may come at once."""
 SETTLE_S = 120.0
 """A verdict needs so long a second half: what was done in the last minute is remembered, and fills up first."""
 _WORKERS = 32
@@ -142,14 +144,14 @@ def sample(running: SingleBench, at_s: float) -> dict[str, float]:
 
 def judged(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
     """Slopes an hour over the second half, and what they say; too short a run says nothing."""
-    later = [row for row in rows if row["at_s"] >= rows[-1]["at_s"] / 2] if rows else []
-    slopes = {name: 3600 * slope([(row["at_s"], row[name]) for row in later]) for name in FLAT_PER_HOUR}
-    long_enough = bool(later) and later[-1]["at_s"] - later[0]["at_s"] >= SETTLE_S
-    # A step of noise in a short run makes a steep slope: what grew in all has to be more than a step as well.
-    grew = {name: later[-1][name] - later[0][name] for name in FLAT_PER_HOUR} if later else {}
-    steps = {"rss_kb": 3_072.0, "descriptors": 3.0, "threads": 2.0, "pending": 300.0, "settled": 3_000.0}
+    points = {name: [(row["at_s"], row[name]) for row in rows] for name in FLAT_PER_HOUR}
+    slopes = {name: 3600 * slope(second_half(one)) for name, one in points.items()}
+    times = [at for at, _ in second_half(points["rss_kb"])]
+    long_enough = bool(times) and times[-1] - times[0] >= SETTLE_S
     growing = [
-        name for name, most in FLAT_PER_HOUR.items() if long_enough and slopes[name] > most and grew[name] > steps[name]
+        name
+        for name, most in FLAT_PER_HOUR.items()
+        if long_enough and grows(points[name], most / 3600, NOISE_STEPS[name])
     ]
     verdict = f"grows: {', '.join(growing)}" if growing else "flat" if long_enough else "too short to tell"
     return {"slopes_per_hour": {name: round(one, 1) for name, one in slopes.items()}, "verdict": verdict}

@@ -24,7 +24,7 @@ from .truth import Ledger
 
 pytestmark = pytest.mark.timeout(300)
 
-LOAD_S, APPS, DEADLINE_MS = 4.0, 24, 9000
+LOAD_S, APPS = 4.0, 24
 STRIKES = {
     SENTINEL: [Strike(0.3, "scripts flushed", 0.1, 0), Strike(1.0, "primary killed", 0.1, 0)],
     CLUSTER: [
@@ -38,7 +38,6 @@ async def test_a_failover_costs_an_app_nothing(topology: str) -> None:
     """No error, nothing lost, nothing counted twice, no limit exceeded; and a reward that is taken out is missed."""
     with short_directory() as directory:
         async with failover_bench(directory, topology) as running:
-            running.reward_deadline_ms = DEADLINE_MS
             result = await play(running, 1, load_s=LOAD_S, apps=APPS, strikes=STRIKES[topology])
             found = summary([result])
             assert found["violation_list"] == []

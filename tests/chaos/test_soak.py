@@ -7,7 +7,7 @@ import os
 import pytest
 
 from .soak import FLAT_PER_HOUR, judged
-from .usage import descriptors, rss_kb, slope
+from .usage import SETTLE_SENT, Memory, descriptors, rss_kb, slope
 
 
 def rows(minutes: float, **per_hour: float) -> list[dict[str, float]]:
@@ -55,3 +55,12 @@ def test_figures_are_of_the_process() -> None:
     with open(os.devnull):  # noqa: PTH123 - a descriptor is the point
         assert descriptors(os.getpid()) == before + 1
     assert rss_kb(os.getpid()) > 1000
+
+
+@pytest.mark.parametrize(
+    ("last", "kb_each", "flat"), [(3 * SETTLE_SENT, 0.0, True), (3 * SETTLE_SENT, 1.0, False), (SETTLE_SENT, 1.0, None)]
+)
+def test_memory_by_requests(last: int, kb_each: float, flat: bool | None) -> None:
+    """It is flat if it levels off, it is not if it goes on growing, and a short run says nothing."""
+    samples = [(float(sent), 50_000 + 5 * min(sent, last / 3) + kb_each * sent) for sent in range(0, last + 1, 500)]
+    assert Memory(samples).plain()["memory_flat"] is flat

@@ -5,6 +5,7 @@ A check that finds nothing may be a check that looks nowhere: every rule is show
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,98 +13,12 @@ import pytest
 from learning_client._calls import Failure
 from learning_client.v1 import learning_pb2 as pb
 
-from sidecar.gate.phase import Phase
-from sidecar.model.gate import GateState, Terms
-
 from .checks import FIGURES, check, limits_held
-from .evidence import DomainEvidence, Evidence, Record, money_of, record_of
+from .evidence import Evidence, Record, money_of, record_of
+from .honest import LIMITS, LOST, READ_MS, add, answer, honest, put, recommended, reported
 from .truth import APPLIED, LATE, MISSED, SPOOLED, SPOOLED_LATE, Ledger, Verdict
 
-LIMITS = {"domain/route": 1.0, "workspace": 2.0}
-TERMS = Terms(share_ppm=300_000, mean_micro=600_000)
-LOST = Failure("UNAVAILABLE", "away")
-
 Tampers = Callable[[Ledger, Evidence], None]
-
-
-def answer(arm: str, *, sampled: bool = False) -> pb.RecommendResponse:
-    """An answer that says a decision was recorded."""
-    return pb.RecommendResponse(
-        arm=arm, baseline="small", outcome=pb.RECOMMEND_OUTCOME_CHOSEN, expires_at_unix_ms=1, sampled=sampled
-    )
-
-
-def recommended(ledger: Ledger, decision_id: str, reply: object) -> None:
-    """Note a Recommend that took 10 ms."""
-    request = pb.RecommendRequest(workspace="w", domain="route", decision_id=decision_id)
-    ledger.note(request, reply, 1.0, 1.01)
-
-
-def reported(ledger: Ledger, decision_id: str, outcome: int | None, *, part: bool = False, cost: float = 0.004) -> None:
-    """Note a report of 0.5 for half a cent; no outcome stands for no answer."""
-    request = pb.RewardRequest(
-        workspace="w",
-        domain="route",
-        decision_id=decision_id,
-        more_to_come=part,
-        signals=pb.Signals(reward=0.5, cost_usd=cost),
-    )
-    ledger.note(request, LOST if outcome is None else pb.RewardResponse(outcome=outcome), 2.0, 2.01)
-
-
-def released(ledger: Ledger, decision_id: str) -> None:
-    """Note a release that was carried out."""
-    request = pb.ReleaseRequest(workspace="w", domain="route", decision_id=decision_id)
-    ledger.note(request, pb.ReleaseResponse(outcome=pb.RELEASE_OUTCOME_RELEASED), 2.0, 2.01)
-
-
-def honest() -> tuple[Ledger, Evidence]:
-    """A round in which everything is as it should be: rewarded twice, kept, a maybe that counts, released, late."""
-    ledger = Ledger()
-    for name in ("one", "two", "kept", "maybe", "released", "late"):
-        recommended(ledger, name, answer("large", sampled=name == "one"))
-    for name in ("one", "two"):
-        reported(ledger, name, APPLIED)
-        reported(ledger, name, pb.REWARD_OUTCOME_DUPLICATE)
-    reported(ledger, "kept", pb.REWARD_OUTCOME_COLLECTED, part=True)
-    reported(ledger, "maybe", None)
-    released(ledger, "released")
-    reported(ledger, "late", LATE, cost=0.0)
-    states = {
-        "one": "rewarded", "two": "rewarded", "kept": "expired", "maybe": "rewarded", "released": "released",
-        "late": "late",
-    }  # fmt: skip
-    collected = {"kept": "500000 250000000 4000000  {}"}
-    records = {
-        name: Record(state, "large", 10_000_000, "3 1 1" if name == "one" else "", collected.get(name, ""))
-        for name, state in states.items()
-    }
-    figures = {
-        "pulls:large": 6, "count:large": 3, "defaulted:large": 1, "reward_micro:large": 2_000_000,
-        "reward_sq_nano:large": 1_000_000_000, "cost_nano:large": 16_000_000, "decisions": 6, "applied": 3,
-        "released": 1, "expired": 2,
-    }  # fmt: skip
-    phase = Phase(TERMS)
-    charged, settled = phase.charged(exposed=True), phase.settled(500_000, None, exposed=True)
-    gate = GateState(terms=TERMS, totals=tuple(a + b for a, b in zip(charged, settled, strict=True)))
-    accounts = {
-        f"{figure}_nano:{level}": amount
-        for level in LIMITS
-        for figure, amount in (("spent", 16_000_000), ("reserved", 0), ("overrun", 0))
-    }
-    return ledger, Evidence({"route": DomainEvidence(figures, records, gate, revision=3)}, accounts)
-
-
-def add(evidence: Evidence, amounts: dict[str, int]) -> None:
-    """Change figures of the domain."""
-    for name, more in amounts.items():
-        evidence.domains["route"].figures[name] += more
-
-
-def put(evidence: Evidence, name: str, **changes: str) -> None:
-    """Change a record."""
-    records = evidence.domains["route"].records
-    records[name] = replace(records[name], **changes)
 
 
 ONE = {
@@ -165,6 +80,33 @@ def leave_a_decision_open(_: Ledger, evidence: Evidence) -> None:
     put(evidence, "late", state="open")
 
 
+def leave_what_is_overdue(_: Ledger, evidence: Evidence) -> None:
+    """One that waits goes on waiting after its deadline."""
+    put(evidence, "waiting", deadline_ms=READ_MS)
+
+
+def lose_what_waits(_: Ledger, evidence: Evidence) -> None:
+    """What a part brought is not kept with the decision that waits."""
+    put(evidence, "waiting", collected="")
+
+
+def close_before_the_deadline(ledger: Ledger, evidence: Evidence) -> None:
+    """A report that was acknowledged in time is taken for late, as if the deadline had passed."""
+    lose_a_reward(ledger, evidence)
+    put(evidence, "one", state="late", deadline_ms=READ_MS + 1)
+
+
+def tell_late_before_the_deadline(ledger: Ledger, _: Evidence) -> None:
+    """An app is told LATE a minute before the deadline."""
+    recommended(ledger, "soon", answer("large", due_ms=round(time.time() * 1000) + 60_000))
+    reported(ledger, "soon", LATE)
+
+
+def give_back_what_is_held(_: Ledger, evidence: Evidence) -> None:
+    """The reservation of a decision that is open is gone."""
+    evidence.accounts["reserved_nano:domain/route"] -= 10_000_000
+
+
 def overspend(_: Ledger, evidence: Evidence) -> None:
     """More is spent than the limit allows."""
     evidence.accounts["spent_nano:domain/route"] = 1_000_000_001
@@ -197,11 +139,16 @@ TAMPERED: dict[Tampers, tuple[str, int, int]] = {
     tell_applied_twice: ("I2 once", 0, 1),
     count_what_was_released: ("I2 nothing", 0, 0),
     forget_a_decision: ("I4 decision", 0, 0),
-    forget_the_domain: ("I4 kept", 3, 0),
+    forget_the_domain: ("I4 kept", 4, 0),
     invent_a_decision: ("I2 invented", 0, 0),
     shift_a_sum: ("I3 sums", 0, 0),
     leave_a_reservation: ("I5 reserved", 0, 0),
     leave_a_decision_open: ("I5 open", 0, 0),
+    leave_what_is_overdue: ("I5 open", 0, 0),
+    lose_what_waits: ("I4 kept", 1, 0),
+    close_before_the_deadline: ("I4 early", 1, 0),
+    tell_late_before_the_deadline: ("I4 early", 0, 0),
+    give_back_what_is_held: ("I5 reserved", 0, 0),
     overspend: ("I1 limit", 0, 0),
     lose_money: ("I1 spent", 0, 0),
     book_overrun: ("I1 overrun", 0, 0),
@@ -216,7 +163,7 @@ def test_what_is_honest_passes() -> None:
     found = check(ledger, evidence, LIMITS)
 
     assert (found.violations, found.lost, found.double) == ([], 0, 0)
-    assert (ledger.acknowledged, ledger.maybes) == (3, 1)
+    assert (ledger.acknowledged, ledger.maybes) == (4, 1)
 
 
 @pytest.mark.parametrize("tamper", TAMPERED, ids=lambda one: one.__name__)
@@ -271,6 +218,20 @@ def test_what_outcomes_mean(outcomes: list[int | None], verdict: Verdict) -> Non
     assert story.verdict is verdict
 
 
+def test_a_report_on_disk_is_a_promise_until_the_deadline() -> None:
+    """Where the deadline is later than the moment at which nothing waited on disk, it counts; else it may."""
+    ledger = Ledger()
+    for name, due_ms in (("in time", 2000), ("too late", 1000)):
+        recommended(ledger, name, answer("large", due_ms=due_ms))
+        reported(ledger, name, SPOOLED)
+    ledger.quiet(1500)
+    assert {name: story.verdict for name, story in ledger.stories.items()} == {
+        "in time": Verdict.COUNTED,
+        "too late": Verdict.MAYBE,
+    }
+    assert all(story.spooled for story in ledger.stories.values())
+
+
 def test_money_in_a_lease_is_neither_lost_nor_leaked() -> None:
     """What a lease holds is reserved, and what an outage spent is in it or booked; more of either is found."""
     ledger, evidence = honest()
@@ -279,7 +240,7 @@ def test_money_in_a_lease_is_neither_lost_nor_leaked() -> None:
     )
     evidence.leases["domain/route/s"] = 5_000_000
     for level in LIMITS:
-        evidence.accounts[f"reserved_nano:{level}"] = 5_000_000
+        evidence.accounts[f"reserved_nano:{level}"] += 5_000_000
     assert check(ledger, evidence, LIMITS, leased="route").violations == []
     evidence.accounts["spent_nano:workspace"] += 1_000_001
     assert {one.rule for one in check(ledger, evidence, LIMITS, leased="route").violations} == {"I1 spent"}
@@ -317,6 +278,6 @@ def test_failures_are_told_apart() -> None:
 def test_records_are_read_as_the_store_writes_them() -> None:
     """A closed and an open decision, with what partial reports brought."""
     tail = "1\t2\t10000000\t\tlarge\tanswer\t3 1 0 evidence\t5 6 7 8 {}"
-    expected = Record("rewarded", "large", 10_000_000, "3 1 0 evidence", "5 6 7 8 {}")
+    expected = Record("rewarded", "large", 10_000_000, "3 1 0 evidence", "5 6 7 8 {}", 2)
     assert record_of(f"rewarded\t{tail}", closed=True) == expected
     assert record_of(tail, closed=False) == replace(expected, state="open")

@@ -26,7 +26,8 @@ SPOOLED = dict(pb.RewardOutcome.items()).get("REWARD_OUTCOME_SPOOLED", -1)
 MISSED = -2
 """Stands for an outcome where no answer came."""
 SPOOLED_LATE = -3
-"""Stands for SPOOLED after the deadline: kept on disk, and then found late, as the API says."""
+"""Stands for SPOOLED where the deadline had passed before the disk was known to be empty: the report may have come to
+the store too late, as the API says."""
 
 _EXCUSABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 """What a store or a sidecar that is away may be answered with."""
@@ -58,6 +59,8 @@ class Story:
     answer: pb.RecommendResponse | None = None
     """The first answer that said the decision was recorded."""
     degraded: list[pb.RecommendResponse] = field(default_factory=list)
+    late_early: int = 0
+    """How often it was told LATE before its deadline."""
     arms: set[str] = field(default_factory=set)
     """Arms named by answers that said it was recorded; more than one would be a contradiction."""
     reward_micro: int | None = None
@@ -78,6 +81,11 @@ class Story:
         if self.parts[COLLECTED] or self.parts[SPOOLED] or self.parts[DUPLICATE]:
             return Verdict.MAYBE if self.finals[MISSED] else Verdict.KEPT
         return Verdict.MAYBE if told[MISSED] or told[SPOOLED_LATE] else Verdict.NOTHING
+
+    @property
+    def due_ms(self) -> int:
+        """Its deadline, in milliseconds since the Unix epoch; 0 when no answer named one."""
+        return self.answer.expires_at_unix_ms if self.answer else 0
 
     @property
     def acknowledged(self) -> bool:
@@ -175,15 +183,20 @@ class Ledger:
         if signals.HasField("cost_usd") and story.cost_nano is None:
             story.cost_nano = round(signals.cost_usd * NANO)
         told = reply.outcome if isinstance(reply, pb.RewardResponse) else MISSED
-        due_ms = story.answer.expires_at_unix_ms if story.answer else 0
-        if told == SPOOLED and due_ms <= time.time() * 1000:
-            told = SPOOLED_LATE
+        story.late_early += told == LATE and story.due_ms > time.time() * 1000 and not story.releases
         if isinstance(reply, Failure):
             self.refused_rewards[reply.code] += 1
         if not request.more_to_come:
             story.finals[told] += 1
         elif signals.HasField("reward"):  # a part that brings the reward may be all that ever comes
             story.parts[told] += 1
+
+    def quiet(self, at_unix_ms: float) -> None:
+        """Every report on disk has come to the store by then: SPOOLED was a promise where the deadline is later."""
+        for story in self.stories.values():
+            if story.due_ms <= at_unix_ms:
+                for outcomes in (story.finals, story.parts):
+                    outcomes[SPOOLED_LATE] += outcomes.pop(SPOOLED, 0)
 
     def inside(self, workspace: str) -> Ledger:
         """What clients were told of the decisions of one workspace."""

@@ -1,10 +1,13 @@
-"""Services on the real server, as many as a test wants, in a workspace of its own."""
+"""Services on the real server, as many as a test wants, in a workspace of its own; with a spool, too."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,11 +26,17 @@ from sidecar.model.signals import Signals
 from sidecar.model.view import DomainView, WorkspaceView
 from sidecar.settings.file import Configuration, Document
 from sidecar.settings.flags import Flags
+from sidecar.spool.spool import Limits, Spool
+from sidecar.store.connection import Connection
 from sidecar.store.redis_store import RedisStore
 from tests.conftest import RedisStores
 
+from .cutting import CutStore
+
 EAGER = {"mode": "ungated", "posterior_refresh_ms": 0}
 """Settings of a domain in which each reward counts from the next decision on."""
+WEIGHED = EAGER | {"reward": {"signals": {"quality": {"weight": 1}, "safety": {"weight": 1}}}}
+PATIENCE_S = 30.0
 
 
 @dataclass(slots=True)
@@ -118,3 +127,55 @@ async def launch(redis_stores: RedisStores, workspace: str) -> AsyncIterator[Lau
     yield make
     for service in made:
         await service.close()
+
+
+@dataclass(slots=True)
+class Spooling(Sidecar):
+    """A service with a spool, on a store that can be cut off; counts what became of what was sent again."""
+
+    store: CutStore = field(default_factory=lambda: pytest.fail("given"))
+    replayed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    recovering: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Start to recover in the background."""
+        self.recovering = asyncio.create_task(self.service.recover_forever())
+
+    async def drained(self) -> None:
+        """Wait until nothing waits any more."""
+        await self.until(lambda: not self.service.spooled)
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Wait patiently."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not happened():  # noqa: ASYNC110 - counters set no event
+                await asyncio.sleep(0.01)
+
+
+Launched = Callable[..., Spooling]
+
+
+@pytest.fixture
+async def spooling(redis_url: str, workspace: str, tmp_path: Path) -> AsyncIterator[Launched]:
+    """Make services with a spool in the test's workspace."""
+    made: list[Spooling] = []
+
+    def make(route: Any = WEIGHED, *, spool: bool = True, **options: Any) -> Spooling:
+        store = CutStore(Connection(redis_url, timeout_s=10.0))
+        configuration = Configuration(msgspec.convert({"domains": {"route": route}}, Document))
+        clock, replayed = SystemClock(), Counter[tuple[str, str]]()
+        place = Spool(tmp_path / "spool", "00000000", options.pop("limits", Limits()), clock) if spool else None
+        flags = Flags(options.pop("environment", {}))
+        service = LearningService(
+            store, configuration, flags, clock, spool=place, replayed=lambda *what: replayed.update([what]), **options
+        )
+        made.append(Spooling(service, workspace, store=store, replayed=replayed))
+        made[-1].begin()
+        return made[-1]
+
+    yield make
+    for one in made:
+        assert one.recovering
+        one.recovering.cancel()
+        await asyncio.wait({one.recovering})
+        await one.service.close()

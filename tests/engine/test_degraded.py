@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,48 +10,18 @@ import pytest
 from sidecar.engine.flows import RewardOutcome
 from sidecar.engine.learner import Learner
 from sidecar.engine.purse import Purse
-from sidecar.errors import StoreError, StoreUnavailable
+from sidecar.errors import StoreUnavailable
 from sidecar.model.decision import Candidate, ShieldEffect, Source
 from sidecar.model.names import Scope
 from sidecar.settings.file import Configuration, Document
-from sidecar.store import transitions as t
 from sidecar.store.connection import Connection
-from sidecar.store.leasing import Lease
-from sidecar.store.redis_store import RedisStore
 from tests.conftest import FakeClock
 
 from .conftest import EAGER, Launch, Sidecar
+from .cutting import CutStore
 
 DEAR, CHEAP = Candidate("dear", 3_000_000_000), Candidate("cheap", 1_000_000_000)
 FREE = Candidate("free", 0)
-
-
-class CutStore(RedisStore):
-    """The store on the server, unless it is `away`; `deaf`, it is asked but its answer to a lease is lost."""
-
-    away = False
-    deaf = False
-
-    async def apply(self, transition: t.Transition, until: float = float("inf")) -> t.Reply:
-        """Apply one transition."""
-        if self.away:
-            raise StoreUnavailable("apply")
-        return await super().apply(transition, until)
-
-    async def apply_all(self, transitions: Sequence[t.Transition], until: float) -> list[t.Reply | StoreError]:
-        """Apply several."""
-        return (
-            [StoreUnavailable("apply")] * len(transitions) if self.away else await super().apply_all(transitions, until)
-        )
-
-    async def lease(self, lease: Lease) -> int:
-        """Report and renew."""
-        if self.away:
-            raise StoreUnavailable("lease")
-        granted = await super().lease(lease)
-        if self.deaf:
-            raise StoreUnavailable("lease")
-        return granted
 
 
 @pytest.fixture
@@ -104,13 +73,13 @@ async def test_a_report_whose_answer_is_lost_counts_once(launch: Launch, cut: Cu
     await one.service.sweep()
     cut.away = True
     assert await chosen(one, CHEAP) == "cheap"
-    cut.away, cut.deaf = False, True
+    cut.away, cut.deaf_to_leases = False, True
     with pytest.raises(StoreUnavailable):
         await one.service.sweep()
     cut.away = True
     assert await chosen(one, DEAR) == "dear"
     assert (await one.recommend(DEAR)).shields[0].effect is ShieldEffect.CHEAPEST_ANYWAY
-    cut.away = cut.deaf = False
+    cut.away = cut.deaf_to_leases = False
 
     await one.service.sweep()
     assert await money(one) == (1.0, 5.0, 0.0)

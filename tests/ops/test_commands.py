@@ -107,7 +107,7 @@ def test_a_second_sidecar_on_a_port_is_refused(sidecars: Sidecars, redis_url: st
 
 async def test_sigterm_lets_calls_finish(sidecars: Sidecars, connect: Connect, workspace: str) -> None:
     """Calls in flight are answered, and the process ends with 0."""
-    running = sidecars()
+    running = sidecars(environment={"LEARNING_IN_FLIGHT_MAX": "1024"})
     stub = connect(running.address)
     asked = pb.RecommendRequest(workspace=workspace, domain="route", candidates=[pb.Candidate(arm="a")])
     await stub.Recommend(asked)

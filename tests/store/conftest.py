@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
@@ -14,10 +14,13 @@ from sidecar.model.names import Scope
 from sidecar.model.view import DomainView, WorkspaceView
 from sidecar.model.window import window_id
 from sidecar.store import transitions as t
+from sidecar.store.connection import Connection
 from sidecar.store.keys import workspace_key
 from sidecar.store.memory_store import MemoryStore
 from sidecar.store.redis_store import RedisStore
 from tests.conftest import FakeClock
+
+from .nodes import Node, making_connections, two_nodes
 
 HOUR_MS = 3_600_000
 SHAPE = t.Shape()
@@ -232,3 +235,17 @@ async def learned(subject: Subject) -> tuple[Any, ...]:
 async def all_applied(subject: Subject, transitions: Sequence[t.Transition]) -> list[Any]:
     """Apply one after the other."""
     return [await subject.apply(one) for one in transitions]
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[tuple[Node, Node]]:
+    """Run two nodes of a cluster whose words a test writes."""
+    async with two_nodes() as running:
+        yield running
+
+
+@pytest.fixture
+async def connections() -> AsyncIterator[Callable[..., Connection]]:
+    """Make connections to clusters."""
+    async with making_connections() as make:
+        yield make

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from sidecar.errors import StoreUnavailable
 from sidecar.settings.redis_url import Address
-from sidecar.store.connection import Connection
 
 from .dialogue import array, bulk, number
 from .nodes import (
@@ -21,27 +19,11 @@ from .nodes import (
     call,
     cause,
     everything_on,
-    making_connections,
     map_known,
     redirect,
     saying,
-    two_nodes,
 )
 from .scripted import until_true
-
-
-@pytest.fixture
-async def nodes() -> AsyncIterator[tuple[Node, Node]]:
-    """Run two nodes."""
-    async with two_nodes() as running:
-        yield running
-
-
-@pytest.fixture
-async def connections() -> AsyncIterator[Callable[..., Connection]]:
-    """Make connections to clusters."""
-    async with making_connections() as make:
-        yield make
 
 
 async def test_seed_that_is_away(nodes: Any, connections: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,33 +19,15 @@ from sidecar.store.slots import slot_of
 from .dialogue import Command
 from .nodes import (
     SLOT,
-    Node,
     call,
     cause,
     everything_on,
-    making_connections,
     map_known,
     redirect,
     saying,
     together,
-    two_nodes,
 )
 from .scripted import Chorus
-
-
-@pytest.fixture
-async def nodes() -> AsyncIterator[tuple[Node, Node]]:
-    """Run two nodes."""
-    async with two_nodes() as running:
-        yield running
-
-
-@pytest.fixture
-async def connections() -> AsyncIterator[Callable[..., Connection]]:
-    """Make connections to clusters."""
-    async with making_connections() as make:
-        yield make
-
 
 # --- ASK
 

@@ -9,6 +9,9 @@ from sidecar.api.transports.credentials import TlsCredentials
 from sidecar.settings.service import ServiceSettings
 
 _PING_INTERVAL_MS = 10_000  # apps on loopback may ping so often; grpc's own default ends their connection
+_PENDING_MAX = 100_000
+"""So many calls may wait until their handler starts. Beyond 1,000, its default, gRPC would end some of them as
+CANCELLED, without a word of why; the boundary says RESOURCE_EXHAUSTED, and when to come again."""
 
 
 class GrpcioTransport:
@@ -31,6 +34,8 @@ class GrpcioTransport:
                 ("grpc.http2.min_ping_interval_without_data_ms", _PING_INTERVAL_MS),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_INTERVAL_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.server.max_pending_requests", _PENDING_MAX),
+                ("grpc.server.max_pending_requests_hard_limit", _PENDING_MAX),
             ]
         )
 
