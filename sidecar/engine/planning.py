@@ -64,7 +64,7 @@ def plan(learner: Learner, ask: Ask, *, settled: bool, complete: bool = False) -
         learner.version_of(prospect.names),
         learner.view.control.revision,
         freshness,
-        ask.repeatable,
+        "kept" if ask.repeatable else "nothing",
         () if freshness == "any" else tuple(prospect.names),
     )
     return issue, made.decisions

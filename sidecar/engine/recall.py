@@ -155,7 +155,7 @@ def put_back(learner: Learner, made: Made, age_s: float) -> Flow[PutBack]:
         in_evidence &= control.revision == issue.known_revision and terms.share_ppm == menu.sample.share_ppm
         offer = replace(taken, threshold_nano=None, sampled=in_evidence, needs_room=False)
         alone = replace(menu, reward_deadline_ms=deadline_ms, offers=(offer,), complete=False)
-        reply = yield t.Issue(alone, issue.decision_id, -1, control.revision)
+        reply = yield t.Issue(alone, issue.decision_id, -1, control.revision, recalls="all")
         match reply:
             case t.Issued():
                 return PutBack.PUT_BACK

@@ -86,9 +86,12 @@ class MemoryStore:
     def _recommend(self, issue: t.Issue, now: int) -> t.Reply:
         menu = issue.menu
         domain = self._domains.get(menu.scope, _Domain())
-        known = domain.decisions.get(issue.decision_id) if issue.repeatable else None
-        if known:
-            return t.Replayed(known.offer.answer, known.deadline)
+        known = domain.decisions.get(issue.decision_id) if issue.recalls != "nothing" else None
+        if known and (known.state != "released" or issue.recalls == "all"):
+            said = known.offer.answer
+            if known.state == "pending" and not said.endswith(" "):
+                known.offer = replace(known.offer, answer=f"{said} ")
+            return t.Replayed(said, known.deadline)
         newer = domain.version != issue.known_version
         if domain.control.revision != issue.known_revision or (issue.freshness == "exact" and newer):
             return t.Stale(domain.view(now))

@@ -59,7 +59,7 @@ class Alike:
 def alike(prefix: str, issue: t.Issue) -> Alike:
     """What a decision has alike with others; the same object for those that may go together."""
     return _alike(
-        prefix, issue.menu, issue.known_version, issue.known_revision, issue.freshness, issue.repeatable, issue.wanted
+        prefix, issue.menu, issue.known_version, issue.known_revision, issue.freshness, issue.recalls, issue.wanted
     )
 
 
@@ -122,8 +122,8 @@ def _head(prefix: str, name: str, scope: Scope) -> Part:
 
 @lru_cache(maxsize=512)
 def _alike(prefix: str, menu: t.Menu, version: int, revision: int, *known: Any) -> Alike:  # noqa: ANN401 - as an Issue has
-    freshness, repeatable, wanted = known
-    return Alike(prefix, t.Issue(menu, "", version, revision, freshness, repeatable, wanted))
+    freshness, recalls, wanted = known
+    return Alike(prefix, t.Issue(menu, "", version, revision, freshness, recalls, wanted))
 
 
 @lru_cache(maxsize=512)

@@ -86,11 +86,15 @@ class Menu:
     complete: bool = True
 
 
+Recalls = Literal["nothing", "kept", "all"]
+"""What is said again: nothing to an id that was made for this call, decisions that were not released, or all of them."""
+
+
 class Issue(Struct, frozen=True):
     """Issue the first offer of a menu that the budgets afford.
 
-    An id that is not `repeatable` was made for this call and cannot be known. `wanted` names the arms whose statistics
-    are asked for with a view.
+    What is known of the id is said again as far as it `recalls`. `wanted` names the arms whose statistics are asked for
+    with a view.
     """
 
     menu: Menu
@@ -98,7 +102,7 @@ class Issue(Struct, frozen=True):
     known_version: int
     known_revision: int
     freshness: Freshness = "any"
-    repeatable: bool = True
+    recalls: Recalls = "kept"
     wanted: tuple[str, ...] = ()
 
 

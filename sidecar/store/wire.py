@@ -62,7 +62,7 @@ def _level(level: t.Level) -> tuple[str | int, str, str | int]:
 
 def known_arguments(issue: t.Issue) -> tuple[Argument, ...]:
     """What the caller knows. It follows the menu; then come how many decisions are asked for, their ids, and arms."""
-    return (issue.known_version, issue.known_revision, issue.freshness, int(issue.repeatable))
+    return (issue.known_version, issue.known_revision, issue.freshness, issue.recalls)
 
 
 def menu_arguments(menu: t.Menu) -> tuple[Argument, ...]:

@@ -41,7 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; 0 when nothing was violated."""
     options = _options(arguments)
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
-    logging.getLogger("learning_client").setLevel(logging.CRITICAL)  # it would tell of every fault that is struck here
     try:
         check_available(options.topology)
         if options.companions:
@@ -149,4 +148,5 @@ def _show(console: Console, found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("learning_client").setLevel(logging.CRITICAL)  # it would tell of every fault that is struck here
     sys.exit(main())

@@ -75,7 +75,7 @@ def issues(scopes: st.SearchStrategy[Scope], ids: st.SearchStrategy[str]) -> st.
     )  # fmt: skip
     return st.builds(
         t.Issue, menus, ids, st.sampled_from([0, 0, 1]), st.sampled_from([0, 0, 0, 0, 1]),
-        st.sampled_from(["any", "refresh", "exact"]),
+        st.sampled_from(["any", "refresh", "exact"]), st.sampled_from(["kept", "kept", "all"]),
     )  # fmt: skip
 
 

@@ -33,7 +33,8 @@ MENUS = st.builds(
     st.lists(OFFERS, max_size=4).map(tuple), st.booleans(),
 )  # fmt: skip
 ISSUES = st.builds(
-    t.Issue, MENUS, TEXTS, INTEGERS, INTEGERS, st.sampled_from(["any", "refresh", "exact"]), st.booleans(),
+    t.Issue, MENUS, TEXTS, INTEGERS, INTEGERS, st.sampled_from(["any", "refresh", "exact"]),
+    st.sampled_from(["nothing", "kept", "all"]),
     st.lists(TEXTS, max_size=4).map(tuple),
 )  # fmt: skip
 SUMS = st.lists(INTEGERS, max_size=4).map(tuple)
@@ -89,7 +90,7 @@ def test_what_is_kept_is_kept_apart(menu: t.Menu, other: Scope, prefix: str, wan
     for number, arms in enumerate(wanted):
         decision = f"d{number}"
         for one in (
-            t.Issue(menu, decision, number, -number, "any", bool(number % 2), tuple(arms)),
+            t.Issue(menu, decision, number, -number, "any", "kept" if number % 2 else "nothing", tuple(arms)),
             t.Release(menu.scope, decision, menu.shape),
             t.Release(other, decision, menu.shape),
         ):
@@ -118,7 +119,7 @@ def test_what_differs_is_kept_apart(prefix: str, one: t.Issue, other: t.Issue) -
         structs.replace(one, known_version=one.known_version + 1),
         structs.replace(one, known_revision=one.known_revision + 1),
         structs.replace(one, freshness="exact" if one.freshness == "any" else "any"),
-        structs.replace(one, repeatable=not one.repeatable),
+        structs.replace(one, recalls="all" if one.recalls == "kept" else "kept"),
         structs.replace(one, wanted=(*one.wanted, "another")),
     ):
         assert alike(prefix, one) is not alike(prefix, differing)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from sidecar.store import transitions as t
 
-from .conftest import HOUR_MS, Subject, Transitions, learned, state
+from .conftest import HOUR_MS, Subject, Transitions, all_applied, learned, state
 
 QUARTER_MS = 90 * 24 * HOUR_MS
 LARGE = t.Offer(10, "large", 10, "answer large")
@@ -32,13 +33,25 @@ async def test_same_id_is_replayed(subject: Subject, made: Transitions) -> None:
     assert await learned(subject) == before
 
 
-@pytest.mark.parametrize("closing", ["settle", "release", "expire"])
+@pytest.mark.parametrize("closing", ["settle", "expire"])
 async def test_closed_decision_is_still_replayed(subject: Subject, made: Transitions, closing: str) -> None:
     """An id is known for as long as a closed decision is remembered."""
     first = await subject.apply(made.issue(deadline_ms=1 if closing == "expire" else HOUR_MS))
     await subject.pass_ms(2)
     await subject.apply(getattr(made, closing)())
     assert await subject.apply(made.issue()) == t.Replayed("answer a", first.expires_at_unix_ms)
+
+
+async def test_released_decision_is_made_anew(subject: Subject, made: Transitions) -> None:
+    """Nobody acts on one that was released, so its id is free; it stays known to who puts back what may be lost."""
+    await all_applied(subject, [made.issue("d1", SMALL), made.release()])
+    kept = structs.replace(made.issue("d1", SMALL), recalls="all")
+    assert isinstance(await subject.apply(kept), t.Replayed)
+    assert isinstance(await subject.apply(made.issue("d1", SMALL)), t.Issued)
+    view = (await state(subject)).domains["route"]
+    assert (view.open, view.counters["decisions"], view.counters["released"]) == (1, 2, 1)
+    assert isinstance(await subject.apply(made.settle("d1")), t.Applied)
+    assert isinstance(await subject.apply(made.issue("d1", SMALL)), t.Replayed)
 
 
 async def test_same_id_in_another_domain_is_another_decision(subject: Subject, made: Transitions) -> None:

@@ -149,9 +149,9 @@ def test_more_offers_are_six_arguments_each() -> None:
 
 
 def test_knowledge_and_ids_come_last() -> None:
-    """Behind the offers: version, revision, freshness, whether ids may be known, how many they are, and the ids."""
+    """Behind the offers: version, revision, freshness, what is said again, how many ids there are, and the ids."""
     sent = call_for("p", MADE.issue("d1", version=7, revision=2, freshness="exact")).arguments[26:]
-    assert sent == (7, 2, "exact", 1, 1, "d1")
+    assert sent == (7, 2, "exact", "kept", 1, "d1")
 
 
 def test_sample_comes_before_the_offers() -> None:

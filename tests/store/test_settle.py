@@ -183,7 +183,7 @@ async def test_deadline_counts_what_is_known(
 
 
 async def test_release_gives_the_money_back(subject: Subject, made: Transitions) -> None:
-    """A released decision holds no money, teaches nothing, and is closed for good."""
+    """A released decision holds no money and teaches nothing; to release it again changes nothing."""
     await subject.apply(made.issue("d1", OFFER))
     assert await all_applied(subject, [made.release(), made.release()]) == [t.Released(), t.Closed()]
     assert await account(subject) == (0, 0, 0)
@@ -212,6 +212,13 @@ async def test_release_of_what_was_answered_so_only(subject: Subject, made: Tran
     assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, "x" + OFFER.answer[1:])) == t.Unknown()
     assert (await state(subject)).domains["route"].open == 1
     assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, OFFER.answer[-1:])) == t.Released()
+
+
+async def test_an_answer_that_was_given_twice_is_not_taken_back(subject: Subject, made: Transitions) -> None:
+    """Somebody else has it by now; who was told of the decision may still release it."""
+    await all_applied(subject, [made.issue("d1", OFFER), made.issue("d1", OFFER)])
+    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, OFFER.answer)) == t.Unknown()
+    assert await subject.apply(made.release()) == t.Released()
 
 
 async def test_release_after_the_deadline_expires(subject: Subject, made: Transitions) -> None:

@@ -20,7 +20,8 @@
 --       then what the caller knows:
 --       the version of the statistics that the offers were made on, the revision of the control that they were made
 --       under, and freshness: 'any', 'refresh' (send newer statistics along) or 'exact' (refuse if there are newer ones)
---       then '1' if the ids may be known already or '0' if they were made for this call, how many ids follow, and the ids
+--       then what is said again to ids that are known: 'nothing' (they were made for this call), 'kept' (decisions
+--       that were not released) or 'all', how many ids follow, and the ids
 --       then the arms that statistics are wanted of, where a domain has too many to send all (`_view.lua`)
 -- Returns {version, deadline_ms, view or nil, outcomes}: the view if statistics are newer and were asked for, or if an
 --         outcome is STALE, and for each id in order the number of the offer from 1 that was issued, or
@@ -39,23 +40,30 @@
 local keys, shape = domain_keys(KEYS, ARGV[1]), shape_of(ARGV[4], ARGV[5], ARGV[6])
 local share, offers = tonumber(ARGV[16]), tonumber(ARGV[19])
 local known = 21 + 6 * offers -- where ARGV has what the caller knows
-local version, freshness, ids, count = ARGV[known], ARGV[known + 2], known + 4, tonumber(ARGV[known + 4])
+local version, freshness, recalls = ARGV[known], ARGV[known + 2], ARGV[known + 3]
+local ids, count = known + 4, tonumber(ARGV[known + 4])
 local now = now_ms()
 local deadline = int(now + tonumber(ARGV[2]))
 local outcomes, answers = {}, {}
 
 local function answered(newer) return { version, deadline, newer and view(keys, now, ids + count + 1), outcomes } end
 
--- Says again what was said to ids that are known; returns how many there are.
+-- Says again what was said to ids that are known; returns how many there are. One that was released is decided anew,
+-- unless it is put back by somebody who may not know that.
+-- An answer that was given twice has a space behind it: the call that failed must not take back what another one now has.
 local function recall()
   local recalled = 0
   local open = redis.call('HMGET', keys.pending, unpack(ARGV, ids + 1, ids + count))
   local closed = redis.call('HMGET', keys.settled, unpack(ARGV, ids + 1, ids + count))
   for number = 1, count do
     local record = open[number] or closed[number]
-    if record then
+    if record and (recalls == 'all' or string.sub(record, 1, 9) ~= 'released\t') then
       local decision = parse(string.gsub(record, '^%a+\t', '', 1))
       outcomes[number], recalled = { REPLAYED, decision.answer, decision.deadline }, recalled + 1
+      if open[number] and string.sub(decision.answer, -1) ~= ' ' then
+        decision.answer = decision.answer .. ' '
+        redis.call('HSET', keys.pending, ARGV[ids + number], packed(decision))
+      end
     end
   end
   return recalled
@@ -152,7 +160,7 @@ local function decide(from, phase, swept)
   return number
 end
 
-if ARGV[known + 3] == '1' and recall() == count then return answered(false) end
+if recalls ~= 'nothing' and recall() == count then return answered(false) end
 local phase = phase_of(keys.gate)
 if stale(phase.revision) then return answered(true) end
 
