@@ -87,15 +87,11 @@ class Menu:
 
 
 Recalls = Literal["nothing", "kept", "all"]
-"""What is said again: nothing to an id that was made for this call, decisions that were not released, or all of them."""
+"""What is said again: nothing to an id made for this call, decisions that were not released, or all of them."""
 
 
 class Issue(Struct, frozen=True):
-    """Issue the first offer of a menu that the budgets afford.
-
-    What is known of the id is said again as far as it `recalls`. `wanted` names the arms whose statistics are asked for
-    with a view.
-    """
+    """Issue the first affordable offer, unless the id `recalls` one; statistics of `wanted` arms may come along."""
 
     menu: Menu
     decision_id: str

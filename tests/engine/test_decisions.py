@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.clock import SystemClock
-from sidecar.engine.flows import RewardOutcome
 from sidecar.engine.learner import Learner
 from sidecar.engine.planning import plan
 from sidecar.engine.service import LEARNERS_MAX, LearningService
@@ -222,68 +221,6 @@ async def test_strict_without_a_server(launch: Launch, redis_stores: RedisStores
     """A strict request raises instead."""
     with pytest.raises(StoreUnavailable):
         await launch(store=redis_stores(f"unix://{tmp_path}/none")).recommend(strict=True)
-
-
-class Stalling(RedisStore):
-    """Does what it is told, but answers decisions too late."""
-
-    def __init__(self, store: RedisStore) -> None:
-        """Work on the store's connection."""
-        super().__init__(store._connection)
-        self.stalls = True
-
-    async def apply(self, transition: t.Transition, until: float = math.inf) -> t.Reply:
-        """Apply, and let the caller's time pass before the answer."""
-        reply = await super().apply(transition, until)
-        if self.stalls and isinstance(transition, t.Issue):
-            await asyncio.sleep(until - asyncio.get_running_loop().time())
-            raise StoreUnavailable("recommend")
-        return reply
-
-
-@pytest.mark.parametrize(("strict", "repeatable"), [(False, False), (False, True), (True, False)])
-async def test_decision_that_nobody_heard_of_is_released(
-    launch: Launch, redis_store: RedisStore, strict: bool, repeatable: bool
-) -> None:
-    """When the answer comes too late for the caller, the decision that was recorded gives its money back."""
-    one = launch(store=Stalling(redis_store), budget={"limit_usd": 1})
-    try:
-        decision = await one.recommend(Candidate("a", 100), strict=strict, repeatable=repeatable, within_s=0.2)
-        assert (decision.source, strict) == (Source.DEGRADED, False)
-    except StoreUnavailable:
-        assert strict
-    await asyncio.wait(one.service._tasks)
-    status = await one.status()
-    assert status.domains["route"].counters["released"] == 1
-    assert status.accounts["workspace"].reserved_nano == 0
-
-
-async def test_strict_call_that_may_be_repeated_keeps_its_decision(launch: Launch, redis_store: RedisStore) -> None:
-    """A caller who was told of the failure asks again under the same id, and gets what was recorded."""
-    one = launch(store=Stalling(redis_store), budget={"limit_usd": 1})
-    with pytest.raises(StoreUnavailable):
-        await one.recommend(Candidate("a", 100), strict=True, within_s=0.2)
-    assert not one.service._tasks
-    status = await one.status()
-    assert (status.domains["route"].open, status.accounts["workspace"].reserved_nano) == (1, 100)
-
-
-@pytest.mark.parametrize("elsewhere", [False, True])
-async def test_what_another_call_was_answered_is_not_released(
-    launch: Launch, redis_store: RedisStore, elsewhere: bool
-) -> None:
-    """Who asks twice under one id and hears nothing the second time may have acted on the first answer."""
-    store = Stalling(redis_store)
-    store.stalls = False
-    other = launch(store=Stalling(redis_store))
-    one = launch(store=store)
-    first = await one.recommend()
-    store.stalls = True
-    second = await (other if elsewhere else one).recommend(decision_id=first.decision_id, within_s=0.2)
-    assert second.source is Source.DEGRADED
-    for task in {*one.service._tasks, *other.service._tasks}:
-        await task
-    assert (await one.reward(first, reward=1.0)).outcome is RewardOutcome.APPLIED
 
 
 class Restless(RedisStore):
