@@ -36,17 +36,20 @@ class Purses:
         return self._purses.get(learner.scope) or Purse(learner, self._sidecar, self._clock)
 
     async def renew(self, learners: Iterable[Learner]) -> None:
-        """Report what was spent, and see that each of these domains has what it declares.
+        """Report what was spent, and see that each of these domains, and no other, has what it declares.
 
         Raises:
             StoreUnavailable: the store could not be asked; the next time goes on.
         """
-        for learner in learners:
-            if learner.settings.budget.lease_usd and learner.scope not in self._purses:
-                self._purses[learner.scope] = Purse(learner, self._sidecar, self._clock)
-        for purse in self._purses.values():
-            if (report := purse.report()) is not None:
+        used = {learner.scope: learner for learner in learners}
+        for scope, learner in used.items():
+            if learner.settings.budget.lease_usd and scope not in self._purses:
+                self._purses[scope] = Purse(learner, self._sidecar, self._clock)
+        for scope, purse in list(self._purses.items()):
+            if (report := purse.report(last=scope not in used)) is not None:
                 await self._settle(purse, report)
+            elif scope not in used:
+                del self._purses[scope]
 
     async def close(self) -> None:
         """Give back what is left; what cannot be given back lapses, and then counts as spent."""

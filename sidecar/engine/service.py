@@ -247,7 +247,8 @@ class LearningService:
             StoreUnavailable: the store could not be asked; the next sweep goes on.
         """
         since = self._clock.monotonic() - _SWEEP_IDLE_S
-        self._used_at = {whole: at for whole, at in self._used_at.items() if at > since}
+        lately = sorted((at, whole) for whole, at in self._used_at.items() if at > since)
+        self._used_at = {whole: at for at, whole in lately[-LEARNERS_MAX:]}
         swept = 0
         for tenant, workspace_name in list(self._used_at):
             for domain in await self.continuity.look(tenant, workspace_name):

@@ -100,6 +100,25 @@ async def test_closing_gives_the_rest_back(launch: Launch, cut: CutStore) -> Non
     assert await money(launch()) == (1.0, 0.0, 0.0)
 
 
+async def test_a_domain_that_made_room_gives_its_lease_back(launch: Launch, cut: CutStore) -> None:
+    """Nothing is set aside for who is not remembered; whoever comes again gets it again."""
+    one = launch(budgeted(lease_usd=5.0), store=cut)
+    await one.recommend(FREE)
+    await one.service.sweep()
+    cut.away = True
+    await one.recommend(CHEAP)
+    cut.away = False
+    one.service._learners.clear()
+    for _ in range(2):
+        await one.service.sweep()
+    assert await money(one) == (1.0, 0.0, 0.0)
+    assert not one.service._purses._purses
+
+    await one.recommend(FREE)
+    await one.service.sweep()
+    assert await money(one) == (1.0, 5.0, 0.0)
+
+
 async def test_without_a_lease(launch: Launch, cut: CutStore) -> None:
     """Under a limit only what is free is affordable; then `when_exhausted` says what to do."""
     refusing, lenient = (launch(budgeted(when_exhausted=when), store=cut) for when in ("refuse", "cheapest"))
