@@ -75,6 +75,7 @@ PROTECTIONS = {
     "recall": Protection(
         "what a store has forgotten stays forgotten: lost rewards without durability", "recall_s", "0"
     ),
+    "confirmation": Protection("a primary acknowledges what no replica has, and a failover forgets it: lost rewards"),
     "degrading": Protection("apps ask strictly, and see an error whenever the store is away: app errors"),
     "lease": Protection("while the store is away no paid arm is affordable: answers without the baseline"),
     "spool": Protection("rewards are refused while the store is away: refused rewards", "spool_dir", "off"),
@@ -196,11 +197,13 @@ async def failover_bench(directory: Path, topology: str, without: Collection[str
     """Start servers of which another takes over when a primary dies, and sidecars on them without any proxy."""
     async with AsyncExitStack() as stack:
         servers = await asyncio.to_thread(stack.enter_context, starting_servers(topology, directory / "servers"))
-        start = stack.enter_context(starting_sidecars(servers.url, directory, TRANSPORTS[0]))
+        forgets = "confirmation" in without
+        url = servers.url if forgets else f"{servers.url}?min_replicas={servers.replicas}"
+        start = stack.enter_context(starting_sidecars(url, directory, TRANSPORTS[0]))
         sidecars = []
         for number, transport in enumerate(TRANSPORTS):
             environment = environment_without(without, directory / f"sidecar-{number}")
-            sidecar = KilledSidecar(start, config_without(without), servers.url, transport, environment)
+            sidecar = KilledSidecar(start, config_without(without), url, transport, environment)
             sidecars.append(sidecar)
             await sidecar.start()
             await _warm(sidecar)
@@ -208,6 +211,6 @@ async def failover_bench(directory: Path, topology: str, without: Collection[str
         yield Bench(
             sidecars=sidecars, chaos=chaos, ask=servers.ask, without=without, workspaces=servers.workspaces,
             schedule=partial(failover_schedule, blows=servers.blows, moves=servers.moves, others=servers.others),
-            forgets=True, failovers_s=servers.failovers_s,
+            forgets=forgets, failovers_s=servers.failovers_s,
         )  # fmt: skip
         await chaos.heal()

@@ -88,6 +88,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     for name in options.without:
         if name == "durability" and options.topology != SINGLE:
             parser.error(f"durability is of one server's disk; with --topology {options.topology} replicas take over")
+        if name == "confirmation" and options.topology == SINGLE:
+            parser.error("confirmation is by replicas; one server has none: --topology sentinel or cluster")
     if options.load_s is None:
         options.load_s = 3.0 if options.topology == SINGLE else 10.0
     return options

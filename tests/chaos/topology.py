@@ -51,6 +51,7 @@ class Servers(ABC):
 
     Attributes:
         url: for a sidecar.
+        replicas: so many a primary has.
         blows: names of what makes them fail over.
         moves: names of what moves keys between primaries.
         others: names of what else may be done to them and to sidecars.
@@ -58,6 +59,7 @@ class Servers(ABC):
     """
 
     url: str
+    replicas: int
     blows: Sequence[str] = ("failover by hand", "primary killed", "primary stopped")
     moves: Sequence[str] = ()
     others: Sequence[str] = _OTHERS
@@ -191,6 +193,8 @@ class SentinelServers(Servers):
     replaced, and what it acknowledged would be gone.
     """
 
+    replicas = 2
+
     def __init__(self, trio: Trio) -> None:
         """Take servers that are well."""
         super().__init__()
@@ -238,6 +242,7 @@ class ClusterServers(Servers):
     """Three primaries with one replica each; a round's workspaces lie on all of them, and their slots are moved."""
 
     moves = ("slot moved",)
+    replicas = 1
 
     def __init__(self, cluster: ClusterOfSix) -> None:
         """Take servers that are well."""
