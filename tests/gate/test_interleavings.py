@@ -52,6 +52,7 @@ class Entry:
     partial: tuple[float, float | None] | None = None
     settled: tuple[float, float | None] | None = None
     mode: Mode = field(default=Mode.OFF)
+    released: bool = False
 
 
 class Gated(RuleBasedStateMachine):
@@ -122,7 +123,9 @@ class Gated(RuleBasedStateMachine):
 
     @rule(sidecar=st.integers(0, 2), decision_id=decided)
     def retry(self, sidecar: int, decision_id: str) -> None:
-        """A retry gets the same arm, whatever changed since."""
+        """A retry gets the same arm, whatever changed since; one that was released would be decided anew."""
+        if self.ledger[decision_id].released:
+            return
         ask = Ask(SCOPE, decision_id, tuple(map(Candidate, ARMS)))
         again = run(flows.recommend(self.sidecars[sidecar], ask), self.store)
         if again.mode is not Mode.OFF:
@@ -155,6 +158,7 @@ class Gated(RuleBasedStateMachine):
         done = run(flows.release(self.sidecars[sidecar], decision_id), self.store)
         if done is flows.ReleaseOutcome.RELEASED:
             self.ledger[decision_id].partial = None
+            self.ledger[decision_id].released = True
 
     @rule(ms=st.integers(1, 12_000))
     def time_passes(self, ms: int) -> None:
