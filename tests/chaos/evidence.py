@@ -41,6 +41,11 @@ class DomainEvidence:
     gate: GateState = field(default_factory=GateState)
     revision: int = 0
 
+    @property
+    def made_again(self) -> int:
+        """How many decisions were released, and then made anew under the same id, of which there is one record."""
+        return max(0, self.figures.get("decisions", 0) - len(self.records))
+
     def figure(self, name: str, arm: str) -> int:
         """One figure of one arm."""
         return self.figures.get(f"{name}:{arm}", 0)

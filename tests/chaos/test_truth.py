@@ -186,6 +186,15 @@ def test_every_figure_is_compared(figure: str) -> None:
     assert [v.rule for v in check(ledger, evidence, LIMITS).violations if v.rule == "I3 sums"] == ["I3 sums"]
 
 
+def test_a_decision_may_be_made_anew() -> None:
+    """One that was released and asked for again counts twice and has one record; more than were released is wrong."""
+    ledger, evidence = honest()
+    add(evidence, {"decisions": 1, "released": 1, "pulls:large": 1})
+    assert check(ledger, evidence, LIMITS).violations == []
+    add(evidence, {"decisions": 1, "released": 1, "pulls:large": 1})
+    assert {one.rule for one in check(ledger, evidence, LIMITS).violations} == {"I3 counters"}
+
+
 def test_a_maybe_may_count_or_not() -> None:
     """Without the reward whose answer never came the state is right as well."""
     ledger, evidence = honest()

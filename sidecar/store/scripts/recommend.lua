@@ -44,7 +44,7 @@ local version, freshness, recalls = ARGV[known], ARGV[known + 2], ARGV[known + 3
 local ids, count = known + 4, tonumber(ARGV[known + 4])
 local now = now_ms()
 local deadline = int(now + tonumber(ARGV[2]))
-local outcomes, answers = {}, {}
+local outcomes, answers, released = {}, {}, {}
 
 local function answered(newer) return { version, deadline, newer and view(keys, now, ids + count + 1), outcomes } end
 
@@ -57,7 +57,9 @@ local function recall()
   local closed = redis.call('HMGET', keys.settled, unpack(ARGV, ids + 1, ids + count))
   for number = 1, count do
     local record = open[number] or closed[number]
-    if record and (recalls == 'all' or string.sub(record, 1, 9) ~= 'released\t') then
+    if record and recalls ~= 'all' and string.sub(record, 1, 9) == 'released\t' then
+      released[ARGV[ids + number]] = true
+    elseif record then
       local decision = parse(string.gsub(record, '^%a+\t', '', 1))
       outcomes[number], recalled = { REPLAYED, decision.answer, decision.deadline }, recalled + 1
       if open[number] and string.sub(decision.answer, -1) ~= ' ' then
@@ -102,6 +104,7 @@ local function issue(made, id, offer)
     sample = table.concat({ made.phase.revision, epoch, ARGV[15] }, ' ')
   end
   hold(made.money, tonumber(ARGV[at + 3]))
+  if released[id] then redis.call('HDEL', keys.settled, id) end
   local records, due = made.records, made.due
   records[#records + 1] = id
   records[#records + 1] = table.concat({
