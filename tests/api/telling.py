@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from redis import Redis
+
 from sidecar.store.embedded import EmbeddedServer
 from sidecar.v1 import learning_pb2 as pb
 from tests.conftest import SidecarProcess
@@ -85,8 +87,11 @@ async def settled(stub: Any) -> None:
 
 
 def killed(server: EmbeddedServer) -> None:
-    """End a server as a crash would."""
+    """End a server as a crash would, when what it acknowledged is on its disk: that may take it a second or two."""
     assert server.pid
+    with Redis.from_url(server.url) as client:
+        client.set("last", 1)  # WAITAOF is about what the same connection wrote
+        assert client.execute_command("WAITAOF", 1, 0, int(PATIENCE_S * 1000))[0] == 1
     os.kill(server.pid, signal.SIGKILL)
     server.stop()
 
