@@ -230,7 +230,7 @@ def _whole_numbers(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 def decision_message(decision: Decision) -> pb.RecommendResponse:
     """A decision as the answer to Recommend. Many differ in id and expiry alone: the rest was written once."""
-    decision_id, *alike, expires_at_unix_ms, _maker = structs.astuple(decision)
+    decision_id, *alike, expires_at_unix_ms, _mark = structs.astuple(decision)
     message = pb.RecommendResponse()
     message.CopyFrom(_alike(*alike))
     if decision.source is not Source.DEGRADED:

@@ -167,13 +167,13 @@ def reward(learner: Learner, decision_id: str, signals: Signals, *, final: bool)
     raise StoreMisbehaved("settle", "the state keeps changing")
 
 
-def release(learner: Learner, decision_id: str, *, own: bool = False) -> Flow[ReleaseOutcome]:
-    """Close a decision that was not acted on; with `own`, only one that this sidecar made.
+def release(learner: Learner, decision_id: str, mark: str = "") -> Flow[ReleaseOutcome]:
+    """Close a decision that was not acted on; with a `mark`, only one that has it.
 
     Raises:
         StoreMisbehaved: the reply is not one to this transition.
     """
-    ending = msgspec.json.encode([learner.maker]).decode()[1:] if own else ""
+    ending = msgspec.json.encode([mark]).decode()[1:] if mark else ""
     reply = yield t.Release(learner.scope, decision_id, learner.shape, ending)
     match reply:
         case t.Released():

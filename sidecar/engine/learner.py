@@ -26,6 +26,7 @@ from sidecar.gate.prior import with_prior
 from sidecar.model.arm import Arm
 from sidecar.model.decision import Ask
 from sidecar.model.gate import GateEvent
+from sidecar.model.ids import fresh_mark
 from sidecar.model.mode import STAGES, Mode
 from sidecar.model.names import Scope
 from sidecar.model.units import nano_usd
@@ -57,7 +58,6 @@ class Learner:
         policy: an instance to use instead of the declared policy.
         moved: told when the gate moves.
         decided: told of recorded decisions.
-        maker: the mark of this sidecar in them.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Learner:
         policy: Policy | None = None,
         moved: Moved = lambda _scope, _event: None,
         decided: Decided = lambda _issue, _issued: None,
-        maker: str = "",
     ) -> None:
         """Start with nothing known."""
         self.scope = scope
         self._decided = decided
         self.moved = moved
-        self.maker = maker
+        self.mark = fresh_mark()
+        """In what is recorded from now on: tells it from what other sidecars record, and from what came before."""
         self._configuration = configuration
         self._clock = clock
         self._given_policy = policy
@@ -166,6 +166,11 @@ class Learner:
         except InvalidSettings as error:  # another version of the sidecar took them; decisions must go on
             _log.warning("settings laid over %s are not valid here and stay out of force: %s", self.scope, error)
             return self.settings
+
+    def renew_mark(self) -> None:
+        """What is recorded from now on is none of what a call that has failed left behind."""
+        self.mark = fresh_mark()
+        self.prospects.clear()
 
     def choice(self, arms: Sequence[Arm], ask: Ask) -> Choice:
         """How the policy chooses among these arms, as of the view."""

@@ -150,7 +150,7 @@ def _decision(
         reserved_nano=case.ceiling_nano,
         # In shadow what is observed is the baseline itself, wherever it is executed.
         sampled=learner.mode is Mode.SHADOW and learner.sampling and case.chosen == BASELINE and bool(case.added),
-        maker=learner.maker,
+        mark=learner.mark,
     )
 
 

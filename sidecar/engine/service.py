@@ -26,7 +26,6 @@ from sidecar.engine.reports import Reports
 from sidecar.engine.snapshot import Snapshot, from_json
 from sidecar.errors import InvalidInput, SidecarError, StoreError, UnknownDomain
 from sidecar.model.decision import Ask, Decision, Source
-from sidecar.model.ids import fresh_id
 from sidecar.model.mode import WIRED_DOMAINS, Mode
 from sidecar.model.names import Scope
 from sidecar.model.view import WorkspaceView
@@ -43,7 +42,6 @@ LEARNERS_MAX = 20_000
 _SWEEP_IDLE_S = 7200.0
 _REASON_LENGTH_MAX = 500
 _DRAIN_S = 2.0
-_MARK_LENGTH = 8
 
 
 class LearningService:
@@ -82,7 +80,6 @@ class LearningService:
         self._purses = Purses(store, clock)
         self.continuity = Continuity(store, clock, self._version_of, lambda scope: self._learners.pop(scope, None))
         """Notices when the store has lost something."""
-        self._maker = fresh_id()[:_MARK_LENGTH]
         self._tasks: set[asyncio.Task[None]] = set()
         self._spool = spool
         self._recall = Recall(clock, recall_s)
@@ -101,20 +98,22 @@ class LearningService:
         Raises:
             StoreUnavailable: the store is away and the request is strict.
         """
+        mark = self.learner(ask.scope).mark
         try:
             return await run_async(self._deciding(ask), self._store, _moment(within_s))
         except StoreError as error:
-            learner = self._missed(ask, error)
+            learner = self._missed(ask, error, mark)
             if ask.strict:
                 raise
             return degraded(learner, ask, self._purses.of(learner))
 
     async def recommend_all(self, asks: Sequence[Ask], within_s: float | None = None) -> list[Decision | SidecarError]:
         """Decide for several requests together; each as `recommend` does, with its error in place of raising it."""
+        marks = [self.learner(ask.scope).mark for ask in asks]
         outcomes = await run_all(map(self._deciding, asks), self._store, _moment(within_s))
-        for at, (ask, outcome) in enumerate(zip(asks, outcomes, strict=True)):
+        for at, (ask, outcome, mark) in enumerate(zip(asks, outcomes, marks, strict=True)):
             if isinstance(outcome, StoreError):
-                learner = self._missed(ask, outcome)
+                learner = self._missed(ask, outcome, mark)
                 outcomes[at] = outcome if ask.strict else degraded(learner, ask, self._purses.of(learner))
         return outcomes
 
@@ -279,7 +278,7 @@ class LearningService:
             return flows.baseline(ask, Mode.OFF, Source.BASELINE)
         return (yield from flows.recommend(self.learner(ask.scope), ask))
 
-    def _missed(self, ask: Ask, error: StoreError) -> Learner:
+    def _missed(self, ask: Ask, error: StoreError, mark: str) -> Learner:
         """The decision may have been recorded although its answer never came: give its money back.
 
         Not where the caller is told of the failure and may ask again under the same id: it then gets what was recorded.
@@ -288,15 +287,14 @@ class LearningService:
         _log.debug("degraded: %s", error)
         learner = self.learner(ask.scope)
         if not ask.repeatable or not (ask.strict or self._recall.decision(ask.scope, ask.decision_id)):
-            self._forsake(learner, ask)
+            self._forsake(learner, ask, mark)
         return learner
 
     async def _run(self, flow: Flow[T]) -> T:
         return await run_async(flow, self._store)
 
     def _new(self, scope: Scope) -> Learner:
-        decided, maker = self._recall.decided, self._maker
-        return Learner(scope, self._configuration, self._clock, moved=self._moved, decided=decided, maker=maker)
+        return Learner(scope, self._configuration, self._clock, moved=self._moved, decided=self._recall.decided)
 
     def _version_of(self, scope: Scope) -> int:
         learner = self._learners.get(scope)
@@ -319,14 +317,17 @@ class LearningService:
         if scope.domain not in await self._store.domains(scope.tenant, scope.workspace):
             raise UnknownDomain(scope.domain)
 
-    def _forsake(self, learner: Learner, ask: Ask) -> None:
-        task = asyncio.create_task(self._release_quietly(learner, ask.decision_id))
+    def _forsake(self, learner: Learner, ask: Ask, mark: str) -> None:
+        # The release may come late. By then the id may have been asked again, and must not be closed under the app.
+        if learner.mark == mark:
+            learner.renew_mark()
+        task = asyncio.create_task(self._release_quietly(learner, ask.decision_id, mark))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _release_quietly(self, learner: Learner, decision_id: str) -> None:
+    async def _release_quietly(self, learner: Learner, decision_id: str, mark: str) -> None:
         try:
-            await self._run(flows.release(learner, decision_id, own=True))
+            await self._run(flows.release(learner, decision_id, mark))
         except StoreError:
             _log.debug("decision %s could not be released; if it was recorded, it expires", decision_id)
 

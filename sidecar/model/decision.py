@@ -100,7 +100,7 @@ class Decision(Struct, frozen=True, array_like=True):
     """One answered request, and why. `arm` is empty when the budget shield refused.
 
     `sampled` says that the gate counts it as evidence: the coin was tossed, or in shadow the baseline is observed.
-    `maker` is a mark of the sidecar that made it, and comes last, so that what the store keeps of it ends with that.
+    `mark` tells which sidecar made it, and when. It comes last, so that what the store keeps of it ends with that.
     """
 
     decision_id: str
@@ -116,7 +116,7 @@ class Decision(Struct, frozen=True, array_like=True):
     reserved_nano: int = 0
     sampled: bool = False
     expires_at_unix_ms: int = 0
-    maker: str = ""
+    mark: str = ""
 
     @property
     def refused(self) -> bool:

@@ -1,4 +1,4 @@
-"""Ids of decisions: 128 random bits each, as 32 hexadecimal digits."""
+"""Ids of decisions: 128 random bits each, as 32 hexadecimal digits; and marks in what is recorded of them."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def fresh_id() -> str:
         digits = secrets.token_hex(_DIGITS * _AT_ONCE // 2)
         _ready.extend(digits[at : at + _DIGITS] for at in range(0, len(digits), _DIGITS))
     return _ready.pop()
+
+
+def fresh_mark() -> str:
+    """A mark that hardly any other sidecar has: 32 random bits, as 8 hexadecimal digits."""
+    return secrets.token_hex(4)

@@ -76,3 +76,35 @@ async def test_what_another_call_was_answered_is_not_released(
     for task in {*one.service._tasks, *other.service._tasks}:
         await task
     assert (await one.reward(first, reward=1.0)).outcome is RewardOutcome.APPLIED
+
+
+class Losing(RedisStore):
+    """Loses the first question on its way, and keeps releases back for a while."""
+
+    def __init__(self, store: RedisStore) -> None:
+        """Work on the store's connection."""
+        super().__init__(store._connection)
+        self.loses = True
+        self.lets_through = asyncio.Event()
+
+    async def apply(self, transition: t.Transition, until: float = math.inf) -> t.Reply:
+        """Apply what is not lost."""
+        if isinstance(transition, t.Release):
+            await self.lets_through.wait()
+        if self.loses and isinstance(transition, t.Issue):
+            self.loses = False
+            raise StoreUnavailable("recommend")
+        return await super().apply(transition, until)
+
+
+async def test_a_late_release_spares_what_was_decided_meanwhile(launch: Launch, redis_store: RedisStore) -> None:
+    """The first call was recorded nowhere; the second one, of the same id, was, before the first one's release came."""
+    store = Losing(redis_store)
+    one = launch(store=store)
+    assert (await one.recommend(decision_id="d")).source is Source.DEGRADED
+    second = await one.recommend(decision_id="d")
+    assert second.source is not Source.DEGRADED
+    store.lets_through.set()
+    for task in list(one.service._tasks):
+        await task
+    assert (await one.reward(second, reward=1.0)).outcome is RewardOutcome.APPLIED
