@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import secrets
 import shutil
 import signal
@@ -35,9 +34,6 @@ from sidecar.v1.learning_pb2_grpc import LearningStub
 hypothesis.settings.register_profile("usual", deadline=None)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
-
-# A test that runs away shall fail by itself, with a traceback, and not take the machine along.
-resource.setrlimit(resource.RLIMIT_AS, (8 << 30, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 _START_S = 30.0
 _STOP_S = 30.0
