@@ -32,6 +32,15 @@ async def abort(context: Context, code: grpc.StatusCode, details: str, trailers:
         grpc.aio.AbortError: otherwise, for the transport to catch.
     """
     check_sendable(code, details, trailers)
+    await abort_checked(context, code, details, trailers)
+
+
+async def abort_checked(context: Context, code: grpc.StatusCode, details: str, trailers: Trailers) -> NoReturn:
+    """End the call with what was checked before.
+
+    Raises:
+        grpc.aio.AbortError: for the transport to catch.
+    """
     await context.abort(code, details, trailing_metadata=tuple(trailers))
     raise AssertionError("abort returned")
 

@@ -7,6 +7,7 @@ BadRequest with the field, or RetryInfo. What a driver said stays in the log.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NoReturn
 
 import grpc
@@ -16,7 +17,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from sidecar import errors
-from sidecar.api.aborting import RICH_STATUS, Context, abort, check_sendable
+from sidecar.api.aborting import RICH_STATUS, Context, abort, abort_checked, check_sendable
 
 DOMAIN = "learning.v1"
 
@@ -77,11 +78,7 @@ def prepared(error: errors.SidecarError) -> Callable[[Context], Awaitable[NoRetu
     details, trailers = status.message, ((RICH_STATUS, status.SerializeToString()),)
     check_sendable(code, details, trailers)
 
-    async def end(context: Context) -> NoReturn:
-        await context.abort(code, details, trailing_metadata=trailers)
-        raise AssertionError("abort returned")
-
-    return end
+    return partial(abort_checked, code=code, details=details, trailers=trailers)
 
 
 async def fail_internally(context: Context) -> NoReturn:

@@ -98,22 +98,24 @@ class LearningService:
         Raises:
             StoreUnavailable: the store is away and the request is strict.
         """
-        mark = self.learner(ask.scope).mark
+        learner = self.learner(ask.scope)
+        mark = learner.mark
         try:
-            return await run_async(self._deciding(ask), self._store, _moment(within_s))
+            return await run_async(self._deciding(learner, ask), self._store, _moment(within_s))
         except StoreError as error:
-            learner = self._missed(ask, error, mark)
+            self._missed(learner, ask, error, mark)
             if ask.strict:
                 raise
             return degraded(learner, ask, self._purses.of(learner))
 
     async def recommend_all(self, asks: Sequence[Ask], within_s: float | None = None) -> list[Decision | SidecarError]:
         """Decide for several requests together; each as `recommend` does, with its error in place of raising it."""
-        marks = [self.learner(ask.scope).mark for ask in asks]
-        outcomes = await run_all(map(self._deciding, asks), self._store, _moment(within_s))
-        for at, (ask, outcome, mark) in enumerate(zip(asks, outcomes, marks, strict=True)):
+        learners = [self.learner(ask.scope) for ask in asks]
+        marks = [learner.mark for learner in learners]
+        outcomes = await run_all(map(self._deciding, learners, asks), self._store, _moment(within_s))
+        for at, (learner, ask, outcome, mark) in enumerate(zip(learners, asks, outcomes, marks, strict=True)):
             if isinstance(outcome, StoreError):
-                learner = self._missed(ask, outcome, mark)
+                self._missed(learner, ask, outcome, mark)
                 outcomes[at] = outcome if ask.strict else degraded(learner, ask, self._purses.of(learner))
         return outcomes
 
@@ -273,22 +275,20 @@ class LearningService:
         await self._purses.close()
         await self._store.close()
 
-    def _deciding(self, ask: Ask) -> Flow[Decision]:
+    def _deciding(self, learner: Learner, ask: Ask) -> Flow[Decision]:
         if not self._flags.learning(ask.scope.domain):
             return flows.baseline(ask, Mode.OFF, Source.BASELINE)
-        return (yield from flows.recommend(self.learner(ask.scope), ask))
+        return (yield from flows.recommend(learner, ask))
 
-    def _missed(self, ask: Ask, error: StoreError, mark: str) -> Learner:
+    def _missed(self, learner: Learner, ask: Ask, error: StoreError, mark: str) -> None:
         """The decision may have been recorded although its answer never came: give its money back.
 
         Not where the caller is told of the failure and may ask again under the same id: it then gets what was recorded.
         Nor what another call of this id recorded: that was answered, here or by another sidecar, and acted on.
         """
         _log.debug("degraded: %s", error)
-        learner = self.learner(ask.scope)
         if not ask.repeatable or not (ask.strict or self._recall.decision(ask.scope, ask.decision_id)):
             self._forsake(learner, ask, mark)
-        return learner
 
     async def _run(self, flow: Flow[T]) -> T:
         return await run_async(flow, self._store)

@@ -14,7 +14,7 @@ from sidecar.store.line import Joint
 from sidecar.store.packing import with_source
 from sidecar.store.refusals import Refused
 from sidecar.store.routing import Routing
-from sidecar.store.stream import Stream
+from sidecar.store.stream import Stream, reply_of
 
 _HOPS_AT_ONCE = 4
 _PAUSE_S, _PAUSE_MAX_S = 0.005, 0.25
@@ -60,7 +60,7 @@ class Resending:
             Refused, Unreachable, TimeoutError: as `Stream.begin` and `reply_of`.
             StoreMisbehaved: as its joint.
         """
-        reply = await self.stream.execute(self._command, until, self._joint, asking=self._asking)
+        reply = await reply_of(self.stream.begin(self._command, until, self._joint, asking=self._asking))
         return self._taking_apart.replies(reply)[0] if self._taking_apart else reply
 
     def lacks_script(self) -> bool:

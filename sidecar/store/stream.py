@@ -86,17 +86,9 @@ class Stream:
         """After such a refusal the next call goes over a new connection."""
         return self._endpoint.leaves_on
 
-    async def execute(
-        self,
-        command: bytes,
-        until: float = math.inf,
-        joint: Joint | None = None,
-        *,
-        asking: bool = False,
-        lasting: bool = True,
-    ) -> Any:  # noqa: ANN401 - whatever it answers
+    async def execute(self, command: bytes, until: float = math.inf, *, lasting: bool = True) -> Any:  # noqa: ANN401 - whatever it answers
         """Send a packed command and wait for its reply; see `begin` and `reply_of`."""
-        return await reply_of(self.begin(command, until, joint, asking=asking, lasting=lasting))
+        return await reply_of(self.begin(command, until, lasting=lasting))
 
     def begin(
         self,

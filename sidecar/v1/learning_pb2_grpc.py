@@ -89,8 +89,8 @@ class LearningServicer:
     def Recommend(self, request, context):
         """Chooses one of the candidates. Costs one round trip to the store. A second call with the same
         decision_id returns the first answer (source REPLAY) and changes nothing; one that was released
-        meanwhile is decided anew. While the store is away
-        the answer is the baseline with `degraded` set, unless `strict` asks for UNAVAILABLE.
+        meanwhile is decided anew. While the store is away the answer is the baseline with `degraded`
+        set, unless `strict` asks for UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

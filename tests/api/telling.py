@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +14,7 @@ from redis import Redis
 
 from sidecar.store.embedded import EmbeddedServer
 from sidecar.v1 import learning_pb2 as pb
-from tests.conftest import SidecarProcess
-
-Sidecars = Callable[..., Any]
-Connect = Callable[[str], Any]
+from tests.conftest import Connect, SidecarProcess, Sidecars
 
 CONFIG = """
 domains:

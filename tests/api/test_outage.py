@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ from sidecar.store.embedded import EmbeddedServer
 from sidecar.v1 import learning_pb2 as pb
 from tests.chaos.bench import short_directory
 from tests.chaos.outage import different, outage
+from tests.conftest import Connect, Sidecars
 
 from .patience import persistently
 
-Sidecars = Callable[..., Any]
-Connect = Callable[[str], Any]
 COUNTED = {pb.REWARD_OUTCOME_APPLIED, pb.REWARD_OUTCOME_SPOOLED}
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from sidecar.v1 import learning_pb2 as pb
 from sidecar.v1.learning_pb2_grpc import LearningStub
-
-Sidecars = Callable[..., Any]
+from tests.conftest import Sidecars
 
 CALLS = 4000
 """More than gRPC itself lets wait for a handler unless it is told: 1,000, and 3,000 for certain."""

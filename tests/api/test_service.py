@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -12,8 +12,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from sidecar.v1 import learning_pb2 as pb
 from sidecar.v1.learning_pb2_grpc import LearningStub
+from tests.conftest import Sidecars
 
-Sidecars = Callable[..., Any]
 METHODS = (
     "Recommend",
     "RecommendBatch",

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sidecar.ops import probes
 from sidecar.ops.probes import Vitals
 from sidecar.v1 import learning_pb2 as pb
+from tests.conftest import Connect, Sidecars
 
 from .patience import persistently
-
-Sidecars = Callable[..., Any]
-Connect = Callable[[str], Any]
 
 CONFIG = """
 domains:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,9 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 
 from sidecar.v1 import learning_pb2 as pb
+from tests.conftest import Connect, Sidecars
 
 from .telling import QUICK, deserted, release, report, reports, settled, told
-
-Sidecars = Callable[..., Any]
-Connect = Callable[[str], Any]
 
 
 async def refused(stub: Any, requests: Sequence[pb.RewardRequest]) -> tuple[int, grpc.aio.AioRpcError]:

@@ -22,6 +22,7 @@ from sidecar.store import transitions as t
 from sidecar.store.embedded import EmbeddedServer
 from sidecar.v1 import learning_pb2 as pb
 from sidecar.v1.learning_pb2_grpc import LearningStub
+from tests.conftest import Connect, Sidecars
 
 from .telling import (
     CONFIG,
@@ -38,8 +39,6 @@ from .telling import (
     told,
 )
 
-Sidecars = Callable[..., Any]
-Connect = Callable[[str], Any]
 RedisStores = Callable[..., Any]
 
 ALONE = (("grpc.use_local_subchannel_pool", 1),)

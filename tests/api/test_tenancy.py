@@ -17,11 +17,10 @@ import pytest
 from redis import Redis
 
 from sidecar.v1 import learning_pb2 as pb
-from sidecar.v1.learning_pb2_grpc import LearningStub
+from tests.conftest import Connect
 
 from .callers import CODE, REQUESTS, Outcome, bearer, document, entry, outcome, outcomes, written
 
-Connect = Callable[[str], LearningStub]
 REFUSED = (CODE.PERMISSION_DENIED, CODE.INVALID_ARGUMENT)
 WORKSPACE = "main"
 

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,13 @@ from sidecar.settings.service import ServiceSettings, read_service_settings
 from sidecar.telemetry.metrics import Metrics
 from sidecar.v1 import learning_pb2 as pb
 from sidecar.v1.learning_pb2_grpc import LearningStub
+from tests.conftest import Sidecars
 from tests.ops.test_openssl import libraries
 from tests.store.servers import certificates
 
 from .bare import PATH, echo, register
 from .callers import entry, written
 
-Sidecars = Callable[..., Any]
 WAIT_S = 30.0
 ASK = pb.RecommendRequest(domain="route", candidates=[pb.Candidate(arm="a"), pb.Candidate(arm="b")])
 TLS = {"tls_certificate": "/c", "tls_key": "/k"}

@@ -8,7 +8,6 @@ import json
 import secrets
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,10 @@ from sidecar.api.authorization import RIGHTS, Access
 from sidecar.errors import InvalidSettings, PermissionDenied, Unauthenticated
 from sidecar.settings.tokens import Right, read_tokens
 from sidecar.v1 import learning_pb2 as pb
+from tests.conftest import Connect, Sidecars
 
 from .callers import CODE, EVERYTHING, REQUESTS, bearer, entry, methods, outcome, outcomes, reason_of, written
 
-Sidecars = Callable[..., Any]
-Connect = Callable[[str], Any]
 WAIT_S = 30.0
 NEEDS = {
     "read": ("Status", "Snapshot"),

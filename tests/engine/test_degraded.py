@@ -87,14 +87,20 @@ async def test_a_report_whose_answer_is_lost_counts_once(launch: Launch, cut: Cu
     assert await money(one) == (4.0, 5.0, 0.0)
 
 
-async def test_closing_gives_the_rest_back(launch: Launch, cut: CutStore) -> None:
-    """What was spent is booked and nothing stays reserved."""
+async def lent(launch: Launch, cut: CutStore) -> Sidecar:
+    """A sidecar that has a lease of five dollars, of which it spent one while the store was away."""
     one = launch(budgeted(lease_usd=5.0), store=cut)
     await one.recommend(FREE)
     await one.service.sweep()
     cut.away = True
     await one.recommend(CHEAP)
     cut.away = False
+    return one
+
+
+async def test_closing_gives_the_rest_back(launch: Launch, cut: CutStore) -> None:
+    """What was spent is booked and nothing stays reserved."""
+    one = await lent(launch, cut)
     await one.service.close()
 
     assert await money(launch()) == (1.0, 0.0, 0.0)
@@ -102,12 +108,7 @@ async def test_closing_gives_the_rest_back(launch: Launch, cut: CutStore) -> Non
 
 async def test_a_domain_that_made_room_gives_its_lease_back(launch: Launch, cut: CutStore) -> None:
     """Nothing is set aside for who is not remembered; whoever comes again gets it again."""
-    one = launch(budgeted(lease_usd=5.0), store=cut)
-    await one.recommend(FREE)
-    await one.service.sweep()
-    cut.away = True
-    await one.recommend(CHEAP)
-    cut.away = False
+    one = await lent(launch, cut)
     one.service._learners.clear()
     for _ in range(2):
         await one.service.sweep()

@@ -9,18 +9,14 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
 from sidecar.ops.command import parser
 from sidecar.v1 import learning_pb2 as pb
-
-Sidecars = Callable[..., Any]
-Connect = Callable[[str], Any]
+from tests.conftest import Connect, Sidecars
 
 
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

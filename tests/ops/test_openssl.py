@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar.v1 import learning_pb2 as pb
+from tests.conftest import Connect
 from tests.store.servers import certificates, tls_before
 
-Connect = Callable[[str], Any]
 ASK = pb.RecommendRequest(domain="route", candidates=[pb.Candidate(arm="a"), pb.Candidate(arm="b")])
 
 

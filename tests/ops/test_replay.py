@@ -8,21 +8,19 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar.ops.command import main
-from tests.conftest import interruptible
+from tests.conftest import Sidecars, interruptible
 
 ROWS = 200
 BUDGET_PER_REQUEST_USD = 0.0008
 ARMS = {"small": (0.55, 0.0002), "middle": (0.75, 0.0007), "large": (0.9, 0.004)}
 """Mean reward and mean cost in US dollars."""
 
-Sidecars = Callable[..., Any]
 Capture = pytest.CaptureFixture[str]
 
 

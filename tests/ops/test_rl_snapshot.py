@@ -14,9 +14,7 @@ from typing import Any
 import pytest
 
 from sidecar.v1 import learning_pb2 as pb
-from tests.conftest import interruptible
-
-Connect = Callable[[str], Any]
+from tests.conftest import Connect, interruptible
 
 
 def rl_snapshot(address: str, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:

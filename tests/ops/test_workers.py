@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from sidecar.errors import InvalidSettings
 from sidecar.ops.workers.reservation import Reservation
 from sidecar.v1 import learning_pb2 as pb
 from sidecar.v1.learning_pb2_grpc import LearningStub
+from tests.conftest import Sidecars
 
-Sidecars = Callable[..., Any]
 WITH_MANAGEMENT = ("--management-address", "127.0.0.1:0")
 OWN_POOL = [("grpc.use_local_subchannel_pool", 1)]
 

@@ -7,9 +7,10 @@
 --   due[id]      when something is to be done: the deadline while pending, then when to forget
 --
 -- default_micro is the reward for a decision that never gets one, or empty to learn nothing from it.
--- answer is what Recommend said, opaque here, for replays; with a space behind it once it was said twice. sample is
--- empty, or what makes the decision evidence (`_gate.lua`). collected is empty, or what partial reports brought: reward_micro SPACE reward_sq_nano SPACE
--- cost_nano SPACE latency_us SPACE signals (JSON); a figure that is not known yet is empty.
+-- answer is what Recommend said, opaque here, for replays; with a space behind it once it was said twice.
+-- sample is empty, or what makes the decision evidence (`_gate.lua`).
+-- collected is empty, or what partial reports brought: reward_micro SPACE reward_sq_nano SPACE cost_nano SPACE
+-- latency_us SPACE signals (JSON); a figure that is not known yet is empty.
 -- A lease (`lease.lua`) is in `due` as well, as '# lease ' and the sidecar's name, by when it lapses.
 -- No name may hold a TAB. '# keep' is a member of every key, so that no key ever disappears: while a slot
 -- migrates, Redis refuses a script that names both a key that exists and one that does not.
