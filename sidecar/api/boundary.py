@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from sidecar.api.aborting import Context
+from sidecar.api.admission import Admission
 from sidecar.api.authorization import Access, Admit
 from sidecar.api.statuses import fail, fail_internally, prepared
 from sidecar.errors import InvalidInput, Overloaded, SidecarError, StoreMisbehaved
@@ -37,7 +39,7 @@ class Boundary:
     Args:
         server: gets the wrapped handlers.
         metrics: counts errors, and reads from here how many calls are in flight.
-        in_flight_max: calls beyond it are answered RESOURCE_EXHAUSTED.
+        in_flight_max: a queue of more that does not pass is answered RESOURCE_EXHAUSTED, see `Admission`.
         access: asks for tokens; None where everybody is let in.
     """
 
@@ -47,10 +49,14 @@ class Boundary:
         """Keep all four."""
         self._server = server
         self._metrics = metrics
-        self._in_flight_max = in_flight_max
+        self._admission = Admission(in_flight_max, time.monotonic)
         self._access = access
-        self.in_flight = 0
         metrics.in_flight.read = lambda: self.in_flight
+
+    @property
+    def in_flight(self) -> int:
+        """Calls being answered."""
+        return self._admission.in_flight
 
     def add_generic_rpc_handlers(self, handlers: object) -> None:
         """Drop them: generated code registers the same methods by name as well, and those win wherever both are."""
@@ -66,22 +72,16 @@ class Boundary:
             if admit is not None:
                 raise ValueError(f"{method} is a stream, which nobody asks for a token")
             return handler
-        answer, parse = handler.unary_unary, handler.request_deserializer
+        answer, parse, admission = handler.unary_unary, handler.request_deserializer, self._admission
 
         async def guarded(raw: bytes, context: Context) -> Any:  # noqa: ANN401 - a message of any service
-            if self.in_flight >= self._in_flight_max:
+            if not admission.admits():
                 self._metrics.errors.add(method, Overloaded.reason)
                 await _refuse_overload(context)
             try:
                 if admit is not None:
                     admit(context.invocation_metadata() or ())
-                request = parse(raw)
-            except (DecodeError, SidecarError) as error:
-                refusal = _malformed(raw, error) if isinstance(error, DecodeError) else error
-                await self._refuse(method, refusal, context)
-            self.in_flight += 1
-            try:
-                return await answer(request, context)
+                return await answer(_parsed(parse, raw), context)
             except SidecarError as error:
                 await self._refuse(method, error, context)
             except (grpc.aio.AbortError, asyncio.CancelledError):
@@ -91,7 +91,7 @@ class Boundary:
                 _log.exception("%s failed", method)
                 await fail_internally(context)
             finally:
-                self.in_flight -= 1
+                admission.left()
 
         return grpc.unary_unary_rpc_method_handler(guarded, None, handler.response_serializer)
 
@@ -101,10 +101,11 @@ class Boundary:
         await fail(context, error)
 
 
-def _malformed(raw: bytes, cause: DecodeError) -> InvalidInput:
-    error = InvalidInput("request", f"{len(raw)} bytes", "an encoded message of this method's request")
-    error.__cause__ = cause
-    return error
+def _parsed(parse: Callable[[bytes], Any], raw: bytes) -> Any:  # noqa: ANN401 - a message of any service
+    try:
+        return parse(raw)
+    except DecodeError as cause:
+        raise InvalidInput("request", f"{len(raw)} bytes", "an encoded message of this method's request") from cause
 
 
 def _level(error: SidecarError) -> int:

@@ -70,7 +70,8 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     store_timeout_ms: Annotated[float, Meta(gt=0, le=60_000)] = 1000.0
     """How long the store may take before an answer is degraded; a call's own deadline may be shorter."""
     in_flight_max: Annotated[int, Meta(ge=1, le=100_000)] = 128
-    """Calls beyond this are answered RESOURCE_EXHAUSTED at once. More at once only wait longer: docs/transport.md."""
+    """More calls than this at once, for longer than a tenth of a second, are answered RESOURCE_EXHAUSTED: more only
+    wait longer, see docs/transport.md. A burst may be eight times as large."""
     message_bytes_max: Annotated[int, Meta(ge=1024, le=1 << 30)] = 16 << 20
     """The largest message in either direction; snapshots of many arms are large."""
     shutdown_grace_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0

@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from sidecar import errors
 from sidecar.api.aborting import BYTES_MAX, abort, check_sendable
+from sidecar.api.admission import BURST_S
 from sidecar.api.boundary import Boundary
 from sidecar.api.statuses import rich_status
 from sidecar.api.transports import transport_of
@@ -119,7 +120,7 @@ async def test_the_longest_error_arrives(transport: str) -> None:
 
 
 async def test_in_flight_calls_are_counted_and_bounded(transport: str) -> None:
-    """Two are admitted, the third is refused at once, and the gauge shows what is so."""
+    """Two are admitted, and a third as a burst; when that stands, a fourth is refused; the gauge shows what is so."""
     gate = asyncio.Event()
 
     async def waiting(raw: bytes, _: Any) -> bytes:
@@ -127,17 +128,18 @@ async def test_in_flight_calls_are_counted_and_bounded(transport: str) -> None:
         return raw
 
     async with guarded(transport, waiting, in_flight_max=2) as (boundary, metrics, channel):
-        calls = [asyncio.ensure_future(channel.unary_unary(PATH)(b"x")) for _ in range(2)]
-        while boundary.in_flight < 2:  # noqa: ASYNC110 - a number to reach, not an event
+        calls = [asyncio.ensure_future(channel.unary_unary(PATH)(b"x")) for _ in range(3)]
+        while boundary.in_flight < 3:  # noqa: ASYNC110 - a number to reach, not an event
             await asyncio.sleep(0.01)
         shown = metrics.in_flight.read()
-        third = await failure(channel)
+        await asyncio.sleep(BURST_S)
+        fourth = await failure(channel)
         gate.set()
         answers = await asyncio.gather(*calls)
         after = metrics.in_flight.read()
 
-    assert third.code() is CODE.RESOURCE_EXHAUSTED
-    assert (shown, answers, after) == (2, [b"x", b"x"], 0)
+    assert fourth.code() is CODE.RESOURCE_EXHAUSTED
+    assert (shown, answers, after) == (3, [b"x", b"x", b"x"], 0)
 
 
 async def test_cancellation_goes_through(transport: str) -> None:
