@@ -27,8 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -38,7 +36,7 @@ from tests.conftest import PATIENCE, SidecarProcess, Sidecars, starting_sidecars
 from .bench import patched, short_directory
 from .frames import burst, send
 from .killers import Store
-from .mutations import ANSWERS, REQUESTS, plausible, request
+from .mutations import ANSWERS, plausible, readable, request
 from .usage import Memory, descriptors
 
 CONFIG = """
@@ -225,27 +223,38 @@ def _end(sidecar: SidecarProcess, found: Found) -> None:
 
 
 async def _sent_again(store: Store, start: Sidecars, found: Found, tell: Any) -> None:
+    parts = [found.rejected[first : first + _TOGETHER] for first in range(0, len(found.rejected), _TOGETHER)]
+    while parts:
+        sidecar, target = await _quiet(store, start, found)
+        while parts and await _all_refused(store, target, parts.pop(), found):
+            tell(0)
+        await target.close()
+        _end(sidecar, found)
+
+
+async def _quiet(store: Store, start: Sidecars, found: Found) -> tuple[SidecarProcess, Target]:
+    """Start a sidecar whose state does not change by itself: no epoch of a gate ends, and no deadline passes."""
     environment = {**PATIENCE, "LEARNING_KEY_PREFIX": _PREFIX}
-    await asyncio.to_thread(_forget, store)
-    # Without a gate, whose epochs end by themselves.
+    await asyncio.to_thread(store.ask, "FLUSHALL")
     config = CONFIG.replace("mode: gated, ", "")
     sidecar = await asyncio.to_thread(start, config, transport=found.transport, environment=environment)
     target, rng = Target(sidecar, found), random.Random(1)
-    for _ in range(60):  # some state, all of whose deadlines are an hour away
+    for _ in range(60):
         await target.ask("Recommend", plausible(rng, "Recommend", []).SerializeToString())
         await target.ask("Reward", plausible(rng, "Reward", []).SerializeToString())
-    for first in range(0, len(found.rejected), _TOGETHER):
-        part = found.rejected[first : first + _TOGETHER]
-        before = await asyncio.to_thread(state, store)
-        refused = await _refused(target, part)
-        if len(refused) < len(part):  # this sidecar knows other decisions and domains, and took some of them
-            continue
-        found.checked += len(part)
-        if await asyncio.to_thread(state, store) != before:
-            await _blame(store, target, part, found)
-        tell(0)
-    await target.close()
-    _end(sidecar, found)
+    return sidecar, target
+
+
+async def _all_refused(store: Store, target: Target, part: list[tuple[str, bytes]], found: Found) -> bool:
+    """Send them and compare; False when this sidecar, which knows other decisions, took one: it is quiet no more."""
+    before = await asyncio.to_thread(state, store)
+    refused = await _refused(target, part)
+    if len(refused) < len(part):
+        return False
+    found.checked += len(part)
+    if await asyncio.to_thread(state, store) != before:
+        await _blame(store, target, part, found)
+    return True
 
 
 async def _refused(target: Target, part: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
@@ -273,19 +282,6 @@ def state(store: Store) -> dict[bytes, bytes]:
     """Every key of the quiet sidecar, as the server would write it to disk."""
     keys = sorted(store.ask("KEYS", f"{_PREFIX}:*"))
     return dict(zip(keys, store.ask_all([("DUMP", key) for key in keys]), strict=True))
-
-
-def _forget(store: Store) -> None:
-    store.ask("FLUSHALL")
-
-
-def readable(method: str, raw: bytes) -> str:
-    """A request for people, with its bytes to send again."""
-    try:
-        text = text_format.MessageToString(REQUESTS[method].FromString(raw), as_one_line=True)
-    except DecodeError as error:
-        text = f"not a message: {error}"
-    return f"{text[:300]} bytes {raw[:400].hex()}"
 
 
 # --- the command

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from sidecar.v1 import learning_pb2 as pb
 
@@ -205,3 +206,12 @@ def _change(rng: random.Random, whole: Any) -> None:
         elif isinstance(at, dict):
             at[rng.choice(_TEXTS)] = at[key]
         return
+
+
+def readable(method: str, raw: bytes) -> str:
+    """A request for people, with its bytes to send again."""
+    try:
+        text = text_format.MessageToString(REQUESTS[method].FromString(raw), as_one_line=True)
+    except DecodeError as error:
+        text = f"not a message: {error}"
+    return f"{text[:300]} bytes {raw[:400].hex()}"
