@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
+INTEGRATIONS := .integrations
 
-.PHONY: help demo serve test check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
+.PHONY: help demo serve test integrations check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ check: $(DEVELOPMENT) ## lint, types, import contracts, protobuf: what CI checks
 format: $(DEVELOPMENT) ## put the code in its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+integrations: $(INTEGRATIONS)/.installed ## test what ties the Python client to LiteLLM, OpenAI and LangChain (installs half a gigabyte)
+	$(INTEGRATIONS)/bin/pytest clients/python/integrations $(TEST_ARGS)
 
 proto: $(DEVELOPMENT) ## make the code from proto/learning/v1/learning.proto
 	$(BIN)/python proto/generate.py
@@ -61,7 +65,7 @@ soak: $(DEVELOPMENT) ## load for long and see that nothing grows (SOAK_ARGS="--m
 	@$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(INTEGRATIONS) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -74,3 +78,9 @@ $(RUNTIME): pyproject.toml | $(VENV)/bin/python
 $(DEVELOPMENT): pyproject.toml clients/python/pyproject.toml | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --editable . --editable clients/python --group dev
 	@touch $@ $(RUNTIME)
+
+$(INTEGRATIONS)/.installed: pyproject.toml clients/python/pyproject.toml
+	$(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/pip install --quiet --upgrade "pip>=25.1"
+	$(INTEGRATIONS)/bin/pip install --quiet --editable . --editable clients/python --group integrations
+	@touch $@

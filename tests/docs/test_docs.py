@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -135,21 +132,6 @@ def test_links_between_pages_resolve() -> None:
     for file in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")):
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", file.read_text(encoding="utf-8")):
             assert (file.parent / target).exists(), f"{file.name}: {target}"
-
-
-def test_the_grpcurl_page_works(sidecars: Callable[..., Any], data_dir: Path) -> None:
-    """Every line of docs/grpcurl.md, in order, against a real sidecar on TCP and on a socket."""
-    tcp = sidecars().address
-    socket = sidecars(arguments=("--address", f"unix:{data_dir}/learning.sock")).address
-    lines = [line for line in page("docs/grpcurl.md").splitlines() if line.startswith("grpcurl ")]
-    assert len(lines) > 10
-    for line in lines:
-        ours = line.replace("127.0.0.1:50051", tcp)
-        ours = re.sub(r"/\S+/learning\.sock", socket.removeprefix("unix:"), ours)
-        ours = ours.replace("grpcurl ", f"{Path(sys.executable).parent / 'grpcurl'} ", 1)
-        done = subprocess.run(ours, shell=True, capture_output=True, text=True, timeout=20, check=False)  # noqa: S602
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
-        assert "error" not in done.stdout
 
 
 def test_the_in_process_example_of_the_readme_works() -> None:
