@@ -7,7 +7,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 INTEGRATIONS := .integrations
 
-.PHONY: help demo serve test integrations check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
+.PHONY: help demo serve test conformance integrations check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,8 @@ check: $(DEVELOPMENT) ## lint, types, import contracts, protobuf: what CI checks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	cd clients/python && ../../$(BIN)/mypy -p learning_client
+	cd clients/python && ../../$(BIN)/mypy -p learning_client -p conformance
+	cd clients/conformance && ../../$(BIN)/mypy --strict -p acting && ../../$(BIN)/mypy --strict run.py
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 	cd proto && ../$(BIN)/buf lint
@@ -33,6 +34,9 @@ check: $(DEVELOPMENT) ## lint, types, import contracts, protobuf: what CI checks
 format: $(DEVELOPMENT) ## put the code in its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+conformance: $(DEVELOPMENT) ## every client acts the same scenarios; needs Go, Node, Java and Maven (CONFORMANCE_ARGS="--language go --json")
+	@$(BIN)/python clients/conformance/run.py $(CONFORMANCE_ARGS)
 
 integrations: $(INTEGRATIONS)/.installed ## test what ties the Python client to LiteLLM, OpenAI and LangChain (installs half a gigabyte)
 	$(INTEGRATIONS)/bin/pytest clients/python/integrations $(TEST_ARGS)

@@ -11,6 +11,7 @@ from learning_client._learning import Learned, Refused, Scored
 from learning_client._observations import Observations
 from learning_client._requests import DecisionOptions
 from learning_client._results import Contribution, ReleaseResult, RewardResult
+from learning_client._security import Tls
 from learning_client._signals import SignalValues
 from learning_client._terms import Mode, OnError, ReleaseOutcome, RewardOutcome, Shield, ShieldEffect, Source
 
@@ -39,4 +40,5 @@ __all__ = [
     "ShieldEffect",
     "SignalValues",
     "Source",
+    "Tls",
 ]

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import grpc
 
 from learning_client._endpoint import TIMEOUT_MS_DEFAULT, Endpoint, Metadata, endpoint
+from learning_client._security import Tls, bearer
 from learning_client._steps import Steps
 
 AnyTransport = TypeVar("AnyTransport")
@@ -24,6 +25,8 @@ class BaseClient(ABC, Generic[AnyTransport]):
         tenant: str = "default",
         workspace: str = "main",
         timeout_ms: float = TIMEOUT_MS_DEFAULT,
+        token: str | None = None,
+        tls: Tls | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Metadata = (),
         channel_options: Sequence[tuple[str, int | str]] = (),
@@ -36,15 +39,25 @@ class BaseClient(ABC, Generic[AnyTransport]):
             tenant: Who asks; 1 to 128 printable characters.
             workspace: Which deployment, the unit of sharing, budget and snapshot; likewise.
             timeout_ms: How long any one call to the sidecar may take, in milliseconds, above 0.
-            credentials: For TLS, as `grpc.ssl_channel_credentials()` makes them. None: plain text.
-            metadata: Sent with every call, such as `[("authorization", "Bearer ...")]`; keys in lower case.
+            token: The secret that the sidecar knows this app by, sent with every call. None: no token.
+            tls: Which certificates to trust and to show, such as `Tls(ca="ca.pem")`. None: plain text.
+            credentials: gRPC's own, for what `tls` cannot say; not together with it.
+            metadata: More that is sent with every call, such as `[("x-team", "search")]`; keys in lower case.
             channel_options: gRPC channel options that are laid over the client's own.
 
         Raises:
-            TypeError: A name is not a string.
-            ValueError: A name, the address or the time-out is not allowed.
+            TypeError: A name or the token is not a string.
+            ValueError: A name, the address, the time-out or the token is not allowed.
+            OSError: A file of `tls` cannot be read.
         """
         self._steps = Steps(tenant, workspace)
+        if tls is not None:
+            if credentials is not None:
+                message = "tls and credentials say the same: give one of them"
+                raise ValueError(message)
+            credentials = tls.credentials()
+        if token is not None:
+            metadata = (bearer(token), *metadata)
         self._transport = self._connect(endpoint(address, timeout_ms, credentials, metadata, channel_options))
 
     @abstractmethod

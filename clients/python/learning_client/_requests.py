@@ -18,17 +18,20 @@ from learning_client.v1 import learning_pb2 as pb
 NAME_LENGTH_MAX = 128
 CANDIDATES_MAX = 1_000
 FEATURES_MAX = 64
+FEATURE_MAX = 1e12
 COST_USD_MAX = 1e6
 REWARD_DEADLINE_MS_MAX = 604_800_000
 # What is sent for a max_latency_ms of 0 or less: the time is already up, so only the fastest arm will do.
 NO_TIME_LEFT_MS = 0.001
+# And for one above a day, which is as good as none.
+MAX_LATENCY_MS_MAX = 86_400_000.0
 
 
 class DecisionOptions(TypedDict, total=False):
     """What may be said about one decision; all optional."""
 
     context: Mapping[str, float] | None
-    """Numeric features of the request, at most 64, finite. Those that are not are logged and left out."""
+    """Numeric features of the request, at most 64, each within ±1e12. Others are logged and left out."""
     cost_ceilings_usd: Mapping[str, float] | None
     """The most that executing an arm can cost, in US dollars, 0 to 1,000,000, by arm. It is reserved from the
     budgets until the reward tells the actual cost. Arms that are not candidates are ignored."""
@@ -42,7 +45,7 @@ class DecisionOptions(TypedDict, total=False):
 
 
 def name(what: str, value: object) -> str:
-    """Return `value`, a name as the API wants it: 1 to 128 printable characters.
+    """Return `value`, a name as the API wants it: 1 to 128 printable characters, not only spaces.
 
     Raises:
         TypeError: It is not a string.
@@ -52,13 +55,13 @@ def name(what: str, value: object) -> str:
         message = f"{what} must be a string, not {type(value).__name__}"
         raise TypeError(message)
     if not _is_name(value):
-        message = f"{what} must have 1 to {NAME_LENGTH_MAX} printable characters, got {value[:200]!r}"
+        message = f"{what} must have 1 to {NAME_LENGTH_MAX} printable characters, not only spaces, got {value[:200]!r}"
         raise ValueError(message)
     return value
 
 
 def _is_name(value: str) -> bool:
-    return 1 <= len(value) <= NAME_LENGTH_MAX and value.isprintable()
+    return 1 <= len(value) <= NAME_LENGTH_MAX and value.isprintable() and not value.isspace()
 
 
 def identity(value: object) -> str:
@@ -132,7 +135,7 @@ class RequestBuilder:
         if max_latency_ms is not None:
             wait_ms = self._usable("max_latency_ms", max_latency_ms)
             if wait_ms is not None:
-                request.max_latency_ms = max(wait_ms, NO_TIME_LEFT_MS)
+                request.max_latency_ms = min(max(wait_ms, NO_TIME_LEFT_MS), MAX_LATENCY_MS_MAX)
         if reward_deadline_ms is not None:
             deadline_ms = self._usable("reward_deadline_ms", reward_deadline_ms, 1, REWARD_DEADLINE_MS_MAX)
             if deadline_ms is not None:
@@ -162,7 +165,7 @@ class RequestBuilder:
             if len(features) == FEATURES_MAX:
                 self._log.note("feature", "a context has %d features; only %d were sent", len(context), FEATURES_MAX)
                 break
-            usable = self._usable(f"context[{feature!r}]", value)
+            usable = self._usable(f"context[{feature!r}]", value, -FEATURE_MAX, FEATURE_MAX)
             if usable is None:
                 continue
             if isinstance(feature, str) and _is_name(feature):

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from learning_client._calls import METHODS, Call, Failure, Method
 from learning_client._endpoint import Endpoint
+from learning_client._tracing import with_trace
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ class GrpcTransport:
             if self._closed:
                 return _CLOSED
             answer: Message = self._sends[method.name](
-                request, timeout=self._endpoint.timeout_s, metadata=self._endpoint.metadata
+                request, timeout=self._endpoint.timeout_s, metadata=with_trace(self._endpoint.metadata)
             )
         except Exception as error:  # noqa: BLE001  # whatever happened in here, the app has its own work to do
             return Failure.of(error)
@@ -115,7 +116,7 @@ class AsyncGrpcTransport:
             if self._channel is None:
                 self._open()
             answer: Message = await self._sends[method.name](
-                request, timeout=self._endpoint.timeout_s, metadata=self._endpoint.metadata
+                request, timeout=self._endpoint.timeout_s, metadata=with_trace(self._endpoint.metadata)
             )
         except asyncio.CancelledError:
             # grpc.aio also raises this when the channel is closed under a call, and that is no reason for a task

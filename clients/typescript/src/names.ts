@@ -9,10 +9,10 @@ const CANDIDATES_MAX = 1_000;
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 const IDENTITY = /^[!-~]+$/;
 
-/** Tells whether `value` is a name as the API wants it: 1 to 128 printable characters. */
+/** Tells whether `value` is a name as the API wants it: 1 to 128 printable characters, not only spaces. */
 export function isName(value: string): boolean {
   const length = Array.from(value).length; // in code points, as the sidecar counts
-  return length >= 1 && length <= NAME_LENGTH_MAX && !UNPRINTABLE.test(value);
+  return length >= 1 && length <= NAME_LENGTH_MAX && !UNPRINTABLE.test(value) && value.trim() !== "";
 }
 
 /**
@@ -24,7 +24,7 @@ export function name(what: string, value: unknown): string {
   if (typeof value !== "string") throw new TypeError(`${what} must be a string, not ${typeof value}`);
   if (!isName(value)) {
     throw new RangeError(
-      `${what} must have 1 to ${NAME_LENGTH_MAX} printable characters, got ${JSON.stringify(value.slice(0, 200))}`,
+      `${what} must have 1 to ${NAME_LENGTH_MAX} printable characters, not only spaces, got ${JSON.stringify(value.slice(0, 200))}`,
     );
   }
   return value;

@@ -10,17 +10,21 @@ import {
   type RewardRequest,
 } from "./gen/learning/v1/learning_pb.js";
 import { arms, identity, isName, name } from "./names.js";
-import { finite, RANGES, type SignalValues } from "./signals.js";
+import { finite, LATENCY_MS_MAX, RANGES, type SignalValues } from "./signals.js";
 import { shown, type SparseLog } from "./sparse-log.js";
 
 const FEATURES_MAX = 64;
+const FEATURE = { low: -1e12, high: 1e12 };
 const REWARD_DEADLINE_MS = { low: 1, high: 604_800_000 };
-/** What is sent for a maxLatencyMs of 0 or less: the time is already up, so only the fastest arm will do. */
+/**
+ * What is sent for a maxLatencyMs of 0 or less: the time is already up, so only the fastest arm will do. One above
+ * LATENCY_MS_MAX, a day, is as good as that.
+ */
 const NO_TIME_LEFT_MS = 0.001;
 
 /** What may be said about one decision; all optional. */
 export interface DecisionOptions {
-  /** Numeric features of the request, at most 64, finite. Those that are not are logged and left out. */
+  /** Numeric features of the request, at most 64, each within ±1e12. Others are logged and left out. */
   context?: Readonly<Record<string, number>> | undefined;
   /**
    * The most that executing an arm can cost, in US dollars, 0 to 1,000,000, by arm. It is reserved from the budgets
@@ -74,7 +78,7 @@ export class RequestBuilder {
       candidate.costCeilingUsd = this.#usable(what, ceilingsUsd[candidate.arm], RANGES.costUsd);
     }
     const waitMs = this.#usable("maxLatencyMs", maxLatencyMs);
-    if (waitMs !== undefined) request.maxLatencyMs = Math.max(waitMs, NO_TIME_LEFT_MS);
+    if (waitMs !== undefined) request.maxLatencyMs = Math.min(Math.max(waitMs, NO_TIME_LEFT_MS), LATENCY_MS_MAX);
     const deadlineMs = this.#usable("rewardDeadlineMs", rewardDeadlineMs, REWARD_DEADLINE_MS);
     if (deadlineMs !== undefined) request.rewardDeadlineMs = BigInt(Math.trunc(deadlineMs));
     return request;
@@ -104,7 +108,7 @@ export class RequestBuilder {
         this.#log.note("feature", `left out the feature ${shown(feature)}: that is no name`);
         continue;
       }
-      const usable = this.#usable(`context[${feature}]`, value);
+      const usable = this.#usable(`context[${feature}]`, value, FEATURE);
       if (usable === undefined) continue;
       features[feature] = usable;
       sent += 1;
