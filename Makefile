@@ -7,7 +7,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 INTEGRATIONS := .integrations
 
-.PHONY: help demo serve test conformance integrations check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
+.PHONY: help demo serve test conformance image integrations check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ format: $(DEVELOPMENT) ## put the code in its form
 
 conformance: $(DEVELOPMENT) ## every client acts the same scenarios; needs Go, Node, Java and Maven (CONFORMANCE_ARGS="--language go --json")
 	@$(BIN)/python clients/conformance/run.py $(CONFORMANCE_ARGS)
+
+image: $(DEVELOPMENT) ## build the container image and run it, alone and in a pod (root; apt packages: docs/image.md)
+	$(BIN)/pytest -m image tests/image $(IMAGE_ARGS)
 
 integrations: $(INTEGRATIONS)/.installed ## test what ties the Python client to LiteLLM, OpenAI and LangChain (installs half a gigabyte)
 	$(INTEGRATIONS)/bin/pytest clients/python/integrations $(TEST_ARGS)

@@ -56,6 +56,7 @@ class Server:
         reflection.enable_server_reflection(names, self._transport.server)
         is_socket = settings.address.startswith("unix:")
         self._socket = Path(settings.address.removeprefix("unix:")) if is_socket else None
+        self._socket_mode = int(settings.socket_mode, 8) if settings.socket_mode else None
         self._socket_lock: IO[str] | None = None
         self.address = settings.address
         self._access = access
@@ -75,6 +76,8 @@ class Server:
         port = self._transport.bind()
         if self._socket is None:
             self.address = f"{self.address.rpartition(':')[0]}:{port}"
+        elif self._socket_mode is not None:
+            self._socket.chmod(self._socket_mode)
         await self._transport.start()
         if self._has_files:
             self._refreshing = asyncio.create_task(self._refresh_forever())

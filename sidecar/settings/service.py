@@ -32,6 +32,9 @@ class ServiceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     address: str = "127.0.0.1:50051"
     """Where gRPC listens: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/absolute/path`. Port 0 takes a free one. Any other
     address, such as `0.0.0.0:PORT`, needs TLS, and client certificates or tokens; see docs/security.md."""
+    socket_mode: Annotated[str, Meta(pattern=r"^(0[0-7]{3})?$")] = ""
+    """The rights of a unix socket, in octal, such as `0666`: who may connect, of those who may enter its directory.
+    Empty: what the umask leaves, usually only its own user."""
     transport: Literal["grpcio", "native"] = "grpcio"
     """What speaks gRPC. `native` is experimental, needs `pip install "learning-sidecar[native]"`, and is for trusted
     callers only; docs/transport.md says why."""

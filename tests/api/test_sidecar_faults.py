@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import time
 from pathlib import Path
 
@@ -73,3 +74,15 @@ async def test_a_blocked_loop_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(probes, "LOOP_STALL_S", 30.0)
     assert await asyncio.to_thread(vitals.alive) is True
+
+
+@pytest.mark.parametrize("mode", ["0600", "0666"])
+async def test_a_socket_has_the_rights_that_are_asked_for(
+    sidecars: Sidecars, connect: Connect, workspace: str, data_dir: Path, mode: str
+) -> None:
+    """In a pod the app may be another user, who may enter the directory of the socket and nothing else."""
+    started = {"arguments": ("--address", f"unix:{data_dir}/s"), "environment": {"LEARNING_SOCKET_MODE": mode}}
+    running = sidecars(CONFIG, **started)
+
+    assert stat.S_IMODE((data_dir / "s").stat().st_mode) == int(mode, 8)
+    assert (await connect(running.address).Recommend(ask(workspace, 0))).arm in {"a", "b"}
