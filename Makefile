@@ -7,7 +7,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 INTEGRATIONS := .integrations
 
-.PHONY: help demo serve test conformance image integrations check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
+.PHONY: help demo serve test clients conformance image integrations check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ format: $(DEVELOPMENT) ## put the code in its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+clients: $(DEVELOPMENT) ## check and test the clients in Go, TypeScript and Java, each by its own language's means
+	cd clients/go && test -z "$$(gofmt -l .)" && go vet ./... && go test ./...
+	cd clients/go && PATH="$(CURDIR)/$(BIN):$$PATH" go generate . && git diff --exit-code --stat learningpb
+	cd clients/typescript && npm ci --no-audit --no-fund && npm run check && npm run proto:check && npm test
+	mvn --batch-mode --quiet --file clients/java/pom.xml verify
+
 conformance: $(DEVELOPMENT) ## every client acts the same scenarios; needs Go, Node, Java and Maven (CONFORMANCE_ARGS="--language go --json")
 	@$(BIN)/python clients/conformance/run.py $(CONFORMANCE_ARGS)
 
@@ -44,8 +50,10 @@ image: $(DEVELOPMENT) ## build the container image and run it, alone and in a po
 integrations: $(INTEGRATIONS)/.installed ## test what ties the Python client to LiteLLM, OpenAI and LangChain (installs half a gigabyte)
 	$(INTEGRATIONS)/bin/pytest clients/python/integrations $(TEST_ARGS)
 
-proto: $(DEVELOPMENT) ## make the code from proto/learning/v1/learning.proto
+proto: $(DEVELOPMENT) ## make the code from proto/learning/v1/learning.proto, for every language
 	$(BIN)/python proto/generate.py
+	cd clients/go && PATH="$(CURDIR)/$(BIN):$$PATH" go generate .
+	cd clients/typescript && npm install --no-audit --no-fund && npm run proto
 
 bench: $(DEVELOPMENT) ## how fast it decides, beside others; needs h2load (BENCH_ARGS="--quick --json": five minutes)
 	@$(BIN)/python benchmarks/speed.py $(BENCH_ARGS)

@@ -1,7 +1,7 @@
 """Make the Python code from the proto file: `make proto` writes it, `make check` only compares.
 
 Both the sidecar and the Python client get a copy, under the same descriptor name, so that one process
-may import both.
+may import both. The Java client, which builds from its own folder, gets a copy of the proto file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = "learning/v1/learning.proto"
-TARGETS = (ROOT / "sidecar" / "v1", ROOT / "clients" / "python" / "learning_client" / "v1")
+PACKAGES = (ROOT / "sidecar" / "v1", ROOT / "clients" / "python" / "learning_client" / "v1")
+COPY = ROOT / "clients" / "java" / "client" / "src" / "main" / "proto" / PROTO
 
 
 def generate(into: Path) -> dict[str, str]:
@@ -37,20 +38,16 @@ def main() -> None:
     """Write the files, or with --check fail when they are not current."""
     with tempfile.TemporaryDirectory() as scratch:
         texts = generate(Path(scratch))
-    stale = []
-    for target in TARGETS:
-        for name, text in texts.items():
-            path = target / name
-            if path.exists() and path.read_text() == text:
-                continue
-            stale.append(str(path.relative_to(ROOT)))
-            if "--check" not in sys.argv:
-                target.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
+    wanted = {package / name: text for package in PACKAGES for name, text in texts.items()}
+    wanted[COPY] = (ROOT / "proto" / PROTO).read_text()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if stale and "--check" in sys.argv:
-        message = f"not current: {', '.join(stale)}; run `make proto`"
+        message = f"not current: {', '.join(str(path.relative_to(ROOT)) for path in stale)}; run `make proto`"
         raise SystemExit(message)
-    print(f"{len(texts)} files for each of {len(TARGETS)} packages: {'written' if stale else 'current'}")
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path])
+    print(f"{len(wanted)} files: {'written' if stale else 'current'}")
 
 
 if __name__ == "__main__":
