@@ -7,7 +7,7 @@ RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 INTEGRATIONS := .integrations
 
-.PHONY: help demo serve test clients conformance image integrations check format proto bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
+.PHONY: help demo serve test clients conformance image integrations check format proto manifests bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ proto: $(DEVELOPMENT) ## make the code from proto/learning/v1/learning.proto, fo
 	$(BIN)/python proto/generate.py
 	cd clients/go && PATH="$(CURDIR)/$(BIN):$$PATH" go generate .
 	cd clients/typescript && npm install --no-audit --no-fund && npm run proto
+
+manifests: $(DEVELOPMENT) ## make deploy/manifests from the Helm chart
+	$(BIN)/python deploy/render.py
 
 bench: $(DEVELOPMENT) ## how fast it decides, beside others; needs h2load (BENCH_ARGS="--quick --json": five minutes)
 	@$(BIN)/python benchmarks/speed.py $(BENCH_ARGS)

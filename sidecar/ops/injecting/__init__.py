@@ -1,0 +1,1 @@
+"""Kubernetes: puts the sidecar into pods, by a mutating webhook or into manifests; docs/kubernetes.md describes it."""
