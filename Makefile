@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 INTEGRATIONS := .integrations
+# Of tests: they wait more than they work, and 3 keep two cores busy.
+TEST_PROCESSES ?= 3
 
 .PHONY: help demo serve test clients conformance image integrations check format proto manifests bench bench-regret bench-gate bench-overload chaos outage fuzz soak clean
 
@@ -19,7 +21,7 @@ serve: $(RUNTIME) ## run the sidecar on 127.0.0.1:50051 with an embedded store
 	$(BIN)/learning-sidecar serve $(SERVE_ARGS)
 
 test: $(DEVELOPMENT) ## run every test against a real server that the tests start
-	$(BIN)/pytest $(TEST_ARGS)
+	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(TEST_ARGS)
 
 check: $(DEVELOPMENT) ## lint, types, import contracts, protobuf: what CI checks beside the tests
 	$(BIN)/ruff check

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -288,15 +287,3 @@ async def test_a_seeded_snapshot_replays(stub: Any, workspace: str) -> None:
 
     assert here == there
     assert len(set(here)) == 3
-
-
-async def test_too_many_calls_are_refused_at_once(sidecars: Sidecars) -> None:
-    """Beyond the limit the answer is RESOURCE_EXHAUSTED with a hint when to retry, and the others are answered."""
-    address = sidecars(environment={"LEARNING_IN_FLIGHT_MAX": "4"}).address
-    async with grpc.aio.insecure_channel(address) as one:
-        calls = [LearningStub(one).Status(pb.StatusRequest()) for _ in range(200)]
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-    failures = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
-
-    assert 0 < len(failures) < 200
-    assert {failure.code() for failure in failures} == {grpc.StatusCode.RESOURCE_EXHAUSTED}

@@ -73,7 +73,9 @@ def test_no_decision_was_applied_twice(run: Run) -> None:
     assert not [story for story in run.stories if story.applied and story.released]
 
 
-@pytest.mark.parametrize(("level", "limit_usd"), LIMITS_USD.items(), ids=str)
+@pytest.mark.parametrize(
+    ("level", "limit_usd"), LIMITS_USD.items(), ids=[f"{whose.partition('-')[0]} {what}" for whose, what in LIMITS_USD]
+)
 def test_limit_held_at_every_instant(run: Run, level: tuple[str, str], limit_usd: float) -> None:
     """At each sampled instant spent and reserved money lay within the limit, but for booked overrun."""
     workspace, name = level
