@@ -149,11 +149,12 @@ func (a *Act) settle(failed OnError) *Report {
 }
 
 func (a *Act) signals(failed OnError) Signals {
-	signals := a.Observed()
 	if failed == OnErrorWorst {
-		signals[Reward] = 0
+		a.mu.Lock()
+		a.observed[Reward] = 0 // kept, so that sending it again says the same
+		a.mu.Unlock()
 	}
-	return signals
+	return a.Observed()
 }
 
 func (a *Act) keepsOpen() bool {

@@ -120,6 +120,9 @@ func (c *configuration) tlsFiles() *tlsFiles {
 // WithCredentials secures the connection in any other way that gRPC knows; the files of TLS are then not used.
 func WithCredentials(transport credentials.TransportCredentials) Option {
 	return func(c *configuration) error {
+		if transport == nil { // to go on would mean plain text
+			return misused("the credentials", "are nil")
+		}
 		c.credentials = transport
 		return nil
 	}

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 BURST_S = 0.1
 """How long more calls than the limit may be in flight."""
+QUIET_S = 1.0
+"""After so long without more calls than the limit, a queue is forgotten, however many are in flight."""
 BURST_FACTOR = 8
 """A burst has no more than so many times the limit."""
 
@@ -35,6 +37,7 @@ class Admission:
         self._limit = limit
         self._now = now
         self._standing_since: float | None = None
+        self._over_at = 0.0
         self.in_flight = 0
 
     def admits(self) -> bool:
@@ -52,6 +55,7 @@ class Admission:
 
     def _is_burst(self) -> bool:
         now = self._now()
-        if self._standing_since is None:
+        if self._standing_since is None or now - self._over_at > QUIET_S:
             self._standing_since = now
+        self._over_at = now
         return now - self._standing_since < BURST_S and self.in_flight < self._limit * BURST_FACTOR

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from socketserver import ThreadingMixIn
 from typing import Any
 from urllib.parse import parse_qsl
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -43,7 +45,7 @@ class Management:
             return
         host, _, port = self.address.rpartition(":")
         try:
-            self._http = make_server(host.strip("[]"), int(port), self._answer, WSGIServer, _Quiet)
+            self._http = make_server(host.strip("[]"), int(port), self._answer, _Threads, _Quiet)
         except (OSError, ValueError, OverflowError) as error:
             allowed = "HOST:PORT with a free port, or off"
             raise InvalidSettings("LEARNING_MANAGEMENT_ADDRESS", self.address, allowed) from error
@@ -65,8 +67,22 @@ class Management:
         return [body]
 
 
+class _Threads(ThreadingMixIn, WSGIServer):
+    """A thread for each connection: one that says nothing must keep neither a probe nor the end waiting."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
 class _Quiet(WSGIRequestHandler):
     """Probes come every few seconds; a line for each would drown the log."""
+
+    timeout = 5.0  # of each read and write
+
+    def handle(self) -> None:
+        """Answer; whoever is too slow, or gone, gets nothing."""
+        with contextlib.suppress(OSError):
+            super().handle()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.api.admission import BURST_FACTOR, BURST_S, Admission
+from sidecar.api.admission import BURST_FACTOR, BURST_S, QUIET_S, Admission
 from tests.conftest import FakeClock
 
 LIMIT = 16
@@ -69,3 +69,15 @@ def test_after_an_overload_a_burst_is_served_again() -> None:
         admission.left()
 
     assert all(admission.admits() for _ in range(LIMIT * BURST_FACTOR))
+
+
+def test_a_burst_long_ago_is_forgotten_under_steady_load() -> None:
+    """A queue that never shrinks to half of the limit, because the store is slow, is no queue that stands."""
+    clock = FakeClock()
+    admission = Admission(LIMIT, clock.monotonic)
+    assert all(admission.admits() for _ in range(LIMIT + 1))
+    for _ in range(4):
+        admission.left()
+    clock.ms += int(QUIET_S * 1000) + 1
+
+    assert all(admission.admits() for _ in range(2 * LIMIT))

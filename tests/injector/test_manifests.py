@@ -172,3 +172,17 @@ def test_the_injector_s_file_counts(tmp_path: Path) -> None:
     found = yaml.safe_load(done.stdout)["spec"]["template"]["spec"]["containers"][1]
 
     assert (found["name"], found["image"]) == ("learning-sidecar", "it:2")
+
+
+def test_a_document_beside_its_separator_is_kept() -> None:
+    """YAML lets a document begin on the line of its dashes."""
+    text = 'kind: ConfigMap\n--- {"kind": "Secret", "metadata": {"name": "kept"}}\n--- # a comment\nkind: Service\n'
+
+    assert [one.title for one in with_sidecar(text, Declared())] == ["ConfigMap", "Secret", "Service"]
+
+
+def test_kinds_of_others_are_left_alone() -> None:
+    """A Job is not always one of Kubernetes."""
+    text = "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nspec: {tasks: []}\n"
+
+    assert [(one.text, one.outcome) for one in with_sidecar(text, Declared())] == [(text, None)]

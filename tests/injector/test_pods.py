@@ -271,3 +271,18 @@ def test_a_patch_of_the_pod_as_it_was_fits_no_other() -> None:
     first, second = (operations(answer(one)) for one in (pod(), pod(volumes=[{"name": "v", "emptyDir": {}}])))
     assert first != second
     assert len(patched(pod(), first)["spec"]["volumes"]) == 2
+
+
+def test_a_mesh_takes_what_the_kubelet_asks() -> None:
+    """Beside Istio's proxy a command asks: what comes over the network would wait for the proxy, which waits for it."""
+    sidecar = sidecar_of(injected(pod(initContainers=[{"name": "istio-proxy", "image": "i"}])))
+
+    assert "exec" in sidecar["startupProbe"]
+    assert "livenessProbe" not in sidecar
+
+
+def test_resources_of_the_pod_hold_for_the_sidecar_too() -> None:
+    """Requests of its own could exceed what the pod asks for in all, and then the pod would be refused."""
+    bounds = {"requests": {"cpu": "50m"}, "limits": {"cpu": "50m"}}
+
+    assert not sidecar_of(injected(pod(resources=bounds))).get("resources")

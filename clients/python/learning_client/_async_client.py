@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
@@ -30,7 +31,11 @@ class AsyncDecisionBlock(Block):
         self._transport = transport
 
     async def __aenter__(self) -> Decision:
-        return self._opened(await send_async(self._transport, self._ask))
+        try:
+            return self._opened(await send_async(self._transport, self._ask))
+        except asyncio.CancelledError:
+            await send_async(self._transport, self._steps.abandon(self._ask))
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None

@@ -29,7 +29,11 @@ class DecisionBlock(Block):
         self._transport = transport
 
     def __enter__(self) -> Decision:
-        return self._opened(send(self._transport, self._ask))
+        try:
+            return self._opened(send(self._transport, self._ask))
+        except BaseException:  # Ctrl-C: nothing else gets out of here
+            send(self._transport, self._steps.abandon(self._ask))
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         report = self._due(error)

@@ -17,6 +17,7 @@ from learning_client._observations import Observations
 from learning_client._requests import DecisionOptions, RequestBuilder, identity, name
 from learning_client._results import ReleaseResult, RewardResult
 from learning_client._terms import OnError, ReleaseOutcome, RewardOutcome
+from learning_client.v1 import learning_pb2 as pb
 
 _NOT_RECORDED = "nothing was recorded for this decision"
 
@@ -55,6 +56,13 @@ class Steps:
         if isinstance(decision, Decision) and not (decision.recorded or decision.answer_missed):
             return ReleaseResult(ReleaseOutcome.UNSENT, reason=_NOT_RECORDED)
         request = self._build.release(domain, decision_id)
+        return Call(RELEASE, request, partial(_answers.release, request, log=self.log))
+
+    def abandon(self, ask: Call[Decision]) -> Call[ReleaseResult]:
+        """Give back what the sidecar may have decided although asking was interrupted."""
+        asked = ask.request
+        assert isinstance(asked, pb.RecommendRequest)  # as `recommend` made it
+        request = self._build.release(asked.domain, asked.decision_id)
         return Call(RELEASE, request, partial(_answers.release, request, log=self.log))
 
 
@@ -102,7 +110,8 @@ class Block:
         if from_outside or decision.answer_missed or self._on_error is OnError.RELEASE:
             return self._steps.release(decision, None)
         if self._on_error is OnError.WORST:
-            return self._steps.reward(decision, None, {"reward": 0.0})
+            decision.observations.add({"reward": 0.0})  # kept, so that sending it again says the same
+            return self._steps.reward(decision, None, {})
         return None
 
     def _closed(self, result: RewardResult | ReleaseResult) -> None:

@@ -109,6 +109,7 @@ class LearningStrategy(CustomLogger, CustomRoutingStrategyBase):  # type: ignore
         of_router = self._router.async_get_healthy_deployments
         arms = _by_arm(await of_router(model=model, request_kwargs=request, **call))
         if len(arms) == 1 or request_kwargs is None:  # nothing to choose, or no place to leave word of it
+            _forget(request)
             return _one_of(next(iter(arms.values())))
         decision = await self._async_client.recommend(self._domain, list(arms), **self._asked(call))
         return _one_of(arms[self._executed(decision, request)])
@@ -119,6 +120,7 @@ class LearningStrategy(CustomLogger, CustomRoutingStrategyBase):  # type: ignore
         of_router = self._router.async_get_healthy_deployments
         arms = _by_arm(run_async_function(of_router, model=model, request_kwargs=request, **call))
         if len(arms) == 1 or request_kwargs is None:  # nothing to choose, or no place to leave word of it
+            _forget(request)
             return _one_of(next(iter(arms.values())))
         decision = self._client.recommend(self._domain, list(arms), **self._asked(call))
         return _one_of(arms[self._executed(decision, request)])
@@ -132,8 +134,10 @@ class LearningStrategy(CustomLogger, CustomRoutingStrategyBase):  # type: ignore
             raise Refused(decision)
         # Where `metadata` is a parameter of the provider's own API, LiteLLM keeps its own under the longer name.
         key = "litellm_metadata" if "litellm_metadata" in request else "metadata"
-        of_caller = request.setdefault(key, {})
-        of_caller.pop(METADATA, None)  # an earlier attempt's
+        _forget(request)
+        of_caller = request.get(key)
+        if of_caller is None:
+            of_caller = {}
         if decision.recorded or decision.answer_missed:
             of_caller[METADATA] = {
                 "domain": decision.domain,
@@ -155,7 +159,7 @@ class LearningStrategy(CustomLogger, CustomRoutingStrategyBase):  # type: ignore
             if self._score is not None:
                 with self._scoring():
                     signals |= _signals(self._score(response_obj, kwargs))
-            self._report(self._client, told, signals)
+            self._report(self._client, told, signals, more_to_come=self._keep_open)
 
     async def async_log_success_event(
         self, kwargs: Record, response_obj: object, start_time: datetime, end_time: datetime
@@ -168,7 +172,7 @@ class LearningStrategy(CustomLogger, CustomRoutingStrategyBase):  # type: ignore
                 with self._scoring():
                     scored = self._score(response_obj, kwargs)
                     signals |= _signals(await scored if inspect.isawaitable(scored) else scored)
-            await self._report(self._async_client, told, signals)
+            await self._report(self._async_client, told, signals, more_to_come=self._keep_open)
 
     def log_failure_event(self, kwargs: Record, response_obj: object, start_time: datetime, end_time: datetime) -> None:
         """Report an attempt of a sync call that failed, as `on_error` says."""
@@ -212,15 +216,12 @@ class LearningStrategy(CustomLogger, CustomRoutingStrategyBase):  # type: ignore
     def _blamed(self, call: Record, start: datetime, end: datetime) -> Signals | None:
         return _observed(call, start, end) | {"reward": 0.0} if self._on_error is OnError.WORST else None
 
-    def _report(self, client: AnyClient, told: Record, signals: Signals | None) -> Sent:
+    def _report(self, client: AnyClient, told: Record, signals: Signals | None, *, more_to_come: bool = False) -> Sent:
         """Send signals, or without any give the decision back; of the async client, gives what is to be awaited."""
         # An answer that was missed may have left a decision behind on which nobody acted.
         if signals is None or told["answer_missed"]:
             return client.release(told["decision_id"], domain=self._domain)
-        failed = "reward" in signals
-        return client.reward(
-            told["decision_id"], domain=self._domain, more_to_come=self._keep_open and not failed, **signals
-        )
+        return client.reward(told["decision_id"], domain=self._domain, more_to_come=more_to_come, **signals)
 
 
 def _by_arm(healthy: list[Record] | Record) -> dict[str, list[Record]]:
@@ -229,6 +230,15 @@ def _by_arm(healthy: list[Record] | Record) -> dict[str, list[Record]]:
     for deployment in [healthy] if isinstance(healthy, dict) else healthy:
         arms.setdefault(deployment["litellm_params"]["model"], []).append(deployment)
     return arms
+
+
+def _forget(request: Record) -> None:
+    """Take back the word of an earlier attempt: what comes now is not its decision's."""
+    for key in ("litellm_metadata", "metadata"):
+        of_caller = request.get(key)
+        if isinstance(of_caller, dict):
+            of_caller.pop(METADATA, None)
+            request[key] = dict(of_caller)
 
 
 def _one_of(deployments: list[Record]) -> Record:

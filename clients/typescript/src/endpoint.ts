@@ -132,13 +132,18 @@ function pem(text: string | Uint8Array | undefined): Buffer | null {
 }
 
 function metadataOf({ token, headers }: ConnectionOptions): Metadata {
-  const metadata = new Metadata();
-  try {
-    for (const [key, value] of Object.entries(headers ?? {})) metadata.set(key, value);
-    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
-  } catch (error) {
-    // Without the value, which may be a secret.
-    throw new TypeError("headers and token must be what gRPC metadata can carry: printable ASCII", { cause: error });
+  if (token !== undefined && !/^[!-~]+$/.test(token)) {
+    throw new TypeError("token must have printable ASCII characters without spaces; does it end with a line break?");
   }
+  const metadata = new Metadata();
+  for (const [key, value] of Object.entries(headers ?? {})) {
+    try {
+      metadata.set(key, value);
+    } catch {
+      // Without the cause, which repeats the value, which may be a secret.
+      throw new TypeError(`the header ${JSON.stringify(key)} must be what gRPC metadata can carry: printable ASCII`);
+    }
+  }
+  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   return metadata;
 }

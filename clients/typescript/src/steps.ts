@@ -60,7 +60,9 @@ export class Steps {
     if (ending === "done") return this.reward(decision, {}, observationsOf(decision)?.moreToCome ?? false);
     // A cancellation came from outside and says nothing about the arm.
     if (ending === "cancelled" || onError === "release") return this.release(decision);
-    return onError === "worst" ? this.reward(decision, { reward: 0 }, false) : undefined;
+    if (onError !== "worst") return undefined;
+    observationsOf(decision)?.add({ reward: 0 }); // kept, so that sending it again says the same
+    return this.reward(decision, {}, false);
   }
 }
 

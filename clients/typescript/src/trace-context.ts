@@ -19,7 +19,10 @@ function installed(): typeof OpenTelemetry | undefined {
     // Not `import`, which would make everyone wait who imports this; the API keeps its state where both find it.
     return createRequire(import.meta.url)("@opentelemetry/api") as typeof OpenTelemetry;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return undefined;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "MODULE_NOT_FOUND") {
+      // Such as a bundle, in which nothing can be required. That is no reason to fail an app.
+      process.emitWarning(`learning: traces are not passed on to the sidecar: ${String(error)}`);
+    }
+    return undefined;
   }
 }

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from sidecar.ops.injecting.declared import Declared
 from sidecar.ops.injecting.pod import CONTAINER
-from sidecar.ops.injecting.wishes import EMBEDDED, SPOOL_BYTES, Wishes
+from sidecar.ops.injecting.wishes import EMBEDDED, Wishes
+from sidecar.settings.service import read_service_settings
 
 SOCKET_DIR, DATA_DIR, CONFIG_DIR = "/run/learning", "/var/lib/learning", "/etc/learning"
 ADDRESS = f"unix:{SOCKET_DIR}/sidecar.sock"
@@ -24,7 +25,11 @@ _OUTLASTS_S = 5
 
 
 class Place(NamedTuple):
-    """What depends on the pod: free names of volumes, the management port if any, and how long it may take to end."""
+    """What depends on the pod.
+
+    Names of volumes that are free, the management port if there is one, whether the network is the node's, how long the
+    pod may take to end, whether a mesh takes what the kubelet asks, and whether containers share resources of the pod.
+    """
 
     socket_volume: str
     data_volume: str
@@ -32,6 +37,8 @@ class Place(NamedTuple):
     port: int | None
     host_network: bool
     grace_s: int
+    mesh: bool
+    shares: bool
 
 
 class Sidecar(NamedTuple):
@@ -87,7 +94,7 @@ class Sidecar(NamedTuple):
         """
         if self.wishes.redis_secret == EMBEDDED:
             return {}
-        spool = int(self.variables.get("LEARNING_SPOOL_BYTES_MAX", SPOOL_BYTES))
+        spool = read_service_settings(self.variables).spool_bytes_max
         return {"sizeLimit": f"{2 * spool // _MIB + 64}Mi"}
 
     def _environment(self) -> list[dict[str, Any]]:
@@ -132,6 +139,8 @@ class Sidecar(NamedTuple):
         return mounts
 
     def _resources(self) -> dict[str, dict[str, str]]:
+        if self.place.shares:  # the pod's own bounds hold for all of its containers together
+            return {}
         wishes = self.wishes
         bounds = {
             "requests": {"cpu": wishes.cpu_request, "memory": wishes.memory_request},
@@ -164,7 +173,7 @@ class Sidecar(NamedTuple):
     def _probes(self) -> dict[str, Any]:
         """Startup, which holds the app back, and liveness; without a port, only what a command can tell once."""
         port = self.place.port
-        if port is None:
+        if port is None or self.place.mesh:
             command = {"exec": {"command": ["learning-sidecar", "health"]}}
             starts = {**command, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 60}
             return {"startupProbe": starts} if self.wishes.wait else {}

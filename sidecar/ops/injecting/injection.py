@@ -93,7 +93,8 @@ def _place(pod: Pod, wishes: Wishes) -> Place:
     socket, data, config = (pod.free_volume_name(f"learning-{what}") for what in ("socket", "data", "config"))
     grace_s = pod.spec.termination_grace_period_seconds
     grace_s = _GRACE_S if grace_s is None else grace_s
-    return Place(socket, data, config, _port(pod, wishes), bool(pod.spec.host_network), grace_s)
+    port, on_node = _port(pod, wishes), bool(pod.spec.host_network)
+    return Place(socket, data, config, port, on_node, grace_s, pod.has_mesh, bool(pod.spec.resources))
 
 
 def _port(pod: Pod, wishes: Wishes) -> int | None:

@@ -26,8 +26,9 @@ _TEMPLATES = {
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
 }
 """Where each kind keeps its pod."""
+_OURS = ("v1", "apps/v1", "batch/v1")
 
-_SEPARATOR = re.compile(r"^---(?=\s|$).*\n?", flags=re.MULTILINE)
+_SEPARATOR = re.compile(r"^---(?=\s|$)[^\S\n]*(?:#.*)?\n?", flags=re.MULTILINE)
 
 
 _INT, _FLOAT, _BOOL = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool"))
@@ -96,9 +97,9 @@ def with_sidecar(text: str, declared: Declared) -> Iterator[Manifest]:
 
 
 def _injected(item: Any, declared: Declared) -> Manifest:  # noqa: ANN401 - any document
-    """Put the sidecar into one object, where it stands."""
+    """Put the sidecar into one object, where it stands. Others than Kubernetes have kinds of these names too."""
     kind = item.get("kind", "") if isinstance(item, dict) else ""
-    where = _TEMPLATES.get(kind)
+    where = _TEMPLATES.get(kind) if isinstance(item, dict) and item.get("apiVersion", "v1") in _OURS else None
     if where is None:
         return Manifest("", str(kind), None, [])
     title = f"{kind} {(item.get('metadata') or {}).get('name', '')}".rstrip()

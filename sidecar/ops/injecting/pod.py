@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -70,6 +71,7 @@ class Spec(Struct, rename="camel"):
     node_selector: dict[str, str] | None = None
     os: Named | None = None
     termination_grace_period_seconds: int | None = None
+    resources: dict[str, Any] | None = None
 
 
 class Pod(Struct):
@@ -109,6 +111,11 @@ class Pod(Struct):
         """Whether it says that it runs on Windows."""
         selected = (self.spec.node_selector or {}).get("kubernetes.io/os")
         return "windows" in (selected, self.spec.os and self.spec.os.name)
+
+    @property
+    def has_mesh(self) -> bool:
+        """Whether Istio's proxy is in it, which takes what the kubelet asks over the network."""
+        return any(one.name == "istio-proxy" for one in self.containers)
 
     @property
     def ends(self) -> bool:

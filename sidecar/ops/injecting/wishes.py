@@ -19,7 +19,7 @@ from sidecar.ops.injecting.pod import INJECT, PREFIX
 from sidecar.ops.injecting.quantities import CPU, MEMORY, quantity
 from sidecar.settings.file import converted
 from sidecar.settings.flags import Flags
-from sidecar.settings.service import ServiceSettings, read_service_settings
+from sidecar.settings.service import read_service_settings
 
 INJECTED = f"{PREFIX}injected"
 EMBEDDED = "none"
@@ -143,7 +143,3 @@ def _check_quantities(wishes: Wishes) -> None:
         if request is not None and limit is not None and request > limit:
             text = getattr(wishes, f"{kind}_limit")
             raise InvalidInput(f"{PREFIX}{kind}-limit", text, f"no less than {kind}-request")
-
-
-SPOOL_BYTES = ServiceSettings().spool_bytes_max
-"""What a spool may take where nothing else is said."""

@@ -17,6 +17,8 @@ public final class LearningClientBuilder {
     private static final String ADDRESS_DEFAULT = "127.0.0.1:50051";
     private static final Duration TIMEOUT_DEFAULT = Duration.ofMillis(50);
     private static final Duration WARM_UP_DEFAULT = Duration.ofSeconds(2);
+    private static final Metadata.Key<String> AUTHORIZATION =
+            Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
     private final Metadata headers = new Metadata();
     private String address = Objects.requireNonNullElse(System.getenv(ADDRESS_VARIABLE), ADDRESS_DEFAULT);
@@ -90,9 +92,14 @@ public final class LearningClientBuilder {
      *
      * @param token as the sidecar's file of tokens has it
      * @return this builder
+     * @throws IllegalArgumentException the token is empty, or has a character that is no printable ASCII
      */
     public LearningClientBuilder token(String token) {
-        return header("authorization", "Bearer " + Objects.requireNonNull(token, "the token is null"));
+        if (Objects.requireNonNull(token, "the token is null").isEmpty()) {
+            throw new IllegalArgumentException("the token is empty");
+        }
+        headers.discardAll(AUTHORIZATION);
+        return header(AUTHORIZATION.name(), "Bearer " + token);
     }
 
     /**
@@ -101,12 +108,16 @@ public final class LearningClientBuilder {
      * @param name its name, in lower case
      * @param value its value, printable ASCII
      * @return this builder
-     * @throws IllegalArgumentException the name is no name of a header
+     * @throws IllegalArgumentException the name is no name of a header, or the value has other characters
      */
     public LearningClientBuilder header(String name, String value) {
-        headers.put(
-                Metadata.Key.of(name, Metadata.ASCII_STRING_MARSHALLER),
-                Objects.requireNonNull(value, "the value of a header is null"));
+        Objects.requireNonNull(value, "the value of a header is null");
+        if (!value.chars().allMatch(character -> ' ' <= character && character <= '~')) {
+            // Without the value, which may be a secret; gRPC itself would leave it out, and log it.
+            throw new IllegalArgumentException(
+                    "the value of " + name + " must be printable ASCII; does it end with a line break?");
+        }
+        headers.put(Metadata.Key.of(name, Metadata.ASCII_STRING_MARSHALLER), value);
         return this;
     }
 
@@ -174,7 +185,9 @@ public final class LearningClientBuilder {
         if (timeout.isNegative() || timeout.isZero()) {
             throw new IllegalArgumentException("the time-out must be above 0, got " + timeout);
         }
-        GrpcSidecar sidecar = new GrpcSidecar(Channels.open(address, credentials), headers, timeout);
+        Metadata own = new Metadata(); // the builder may be used again
+        own.merge(headers);
+        GrpcSidecar sidecar = new GrpcSidecar(Channels.open(address, credentials), own, timeout);
         if (!warmUp.isNegative() && !warmUp.isZero()) {
             sidecar.warmUp(warmUp);
         }
