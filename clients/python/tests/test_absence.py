@@ -260,6 +260,25 @@ async def test_cancelling_during_the_question_stops_the_task(sidecar: ScriptedSi
             await waiting
 
 
+async def test_cancelling_during_the_question_gives_the_decision_back(sidecar: ScriptedSidecar) -> None:
+    """The sidecar may have decided all the same, and then holds money that nobody will spend."""
+    sidecar.slow = True
+    async with AsyncLearningClient(sidecar.address, timeout_ms=5_000) as client:
+
+        async def decide() -> None:
+            async with client.decide("route", ARMS):
+                pytest.fail("the block ran")
+
+        asking = asyncio.create_task(decide())
+        await asyncio.to_thread(sidecar.holding.wait, 5)
+        sidecar.slow = False
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    assert len(sidecar.releases) == 1
+
+
 def test_an_interrupt_during_the_question_propagates(monkeypatch: pytest.MonkeyPatch, sidecar: ScriptedSidecar) -> None:
     """A KeyboardInterrupt while the sync client waits is the user's, and goes through."""
     with LearningClient(sidecar.address, timeout_ms=5_000) as client:
