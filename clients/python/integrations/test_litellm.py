@@ -72,6 +72,27 @@ def test_a_failure_is_reported_by_the_rule(caller: Caller, rule: str, rewards: l
     assert len(fake.released) == released
 
 
+@pytest.mark.parametrize(("rule", "rewards", "released"), [("worst", [0.0], 0), ("release", [], 1), ("ignore", [], 0)])
+def test_a_fallback_with_nothing_to_choose_is_not_the_failed_model_s(
+    caller: Caller, rule: str, rewards: list[float], released: int
+) -> None:
+    """What the only model of another group answers says nothing about the model that failed."""
+    backup = {**deployment("openai/gpt-3.5-turbo"), "model_name": "backup"}
+    failing = deployment(LARGE, RuntimeError("overloaded"))
+    router = routed(deployment(SMALL), failing, backup, fallbacks=[{"chat": ["backup"]}])
+    fake = caller.fake(lambda _: LARGE)
+    caller.strategy(router, fake, on_error=rule, score=lambda *_: 0.9)
+    metadata: dict[str, object] = {}
+    response = caller.call(router, metadata=metadata)
+    caller.until(lambda: len(fake.rewards) + len(fake.released) >= len(rewards) + released)
+    caller.call(router, "backup")  # gives a report that should not come its time
+
+    assert response.choices[0].message.content == "an answer"
+    assert "learning" not in metadata
+    assert [reward.signals["reward"] for reward in fake.rewards] == rewards
+    assert len(fake.released) == released
+
+
 def test_every_attempt_is_a_decision(caller: Caller) -> None:
     """The retry may take another model; each model gets the reward of its own attempt."""
     outcomes = iter([LARGE, SMALL])

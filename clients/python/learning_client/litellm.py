@@ -134,10 +134,10 @@ class LearningStrategy(CustomLogger, CustomRoutingStrategyBase):  # type: ignore
             raise Refused(decision)
         # Where `metadata` is a parameter of the provider's own API, LiteLLM keeps its own under the longer name.
         key = "litellm_metadata" if "litellm_metadata" in request else "metadata"
-        _forget(request)
         of_caller = request.get(key)
         if of_caller is None:
             of_caller = {}
+        of_caller.pop(METADATA, None)  # an earlier attempt's
         if decision.recorded or decision.answer_missed:
             of_caller[METADATA] = {
                 "domain": decision.domain,

@@ -106,3 +106,13 @@ def test_a_closed_fake_falls_back(fake: Fake) -> None:
     client.close()
 
     assert Source.FALLBACK is client.recommend("route", ARMS).source
+
+
+def test_sending_the_report_of_a_failed_act_again_says_the_same() -> None:
+    """The reward of 0 is kept: a model that failed must not come to count by its latency alone."""
+    fake = FakeLearning()
+    with pytest.raises(LookupError), fake.decide("route", ["small", "large"]) as decision:
+        raise LookupError
+    fake.reward(decision)
+
+    assert [reward.signals["reward"] for reward in fake.rewards] == [0.0, 0.0]
