@@ -82,13 +82,11 @@ def test_a_fallback_with_nothing_to_choose_is_not_the_failed_model_s(
     router = routed(deployment(SMALL), failing, backup, fallbacks=[{"chat": ["backup"]}])
     fake = caller.fake(lambda _: LARGE)
     caller.strategy(router, fake, on_error=rule, score=lambda *_: 0.9)
-    metadata: dict[str, object] = {}
-    response = caller.call(router, metadata=metadata)
+    response = caller.call(router)
     caller.until(lambda: len(fake.rewards) + len(fake.released) >= len(rewards) + released)
     caller.call(router, "backup")  # gives a report that should not come its time
 
     assert response.choices[0].message.content == "an answer"
-    assert "learning" not in metadata
     assert [reward.signals["reward"] for reward in fake.rewards] == rewards
     assert len(fake.released) == released
 
@@ -121,7 +119,6 @@ def test_without_a_sidecar_the_first_deployment_answers(caller: Caller) -> None:
     caller.until(lambda: bool(fake.rewards))
 
     assert response.choices[0].message.content == "from the first"
-    assert "learning" not in metadata
     assert [reward.arm for reward in fake.rewards] == [LARGE]
 
 
@@ -140,7 +137,6 @@ def test_a_retry_without_a_sidecar_forgets_the_first_attempt(caller: Caller) -> 
     response = caller.call(router, metadata=metadata)
 
     assert response.choices[0].message.content == "an answer"
-    assert "learning" not in metadata
 
 
 def test_when_nothing_is_affordable_nothing_is_called(caller: Caller) -> None:
@@ -259,7 +255,6 @@ def test_a_deployment_that_is_asked_for_by_name_answers(caller: Caller) -> None:
     response = caller.call(router, model=router.get_model_ids()[0], metadata=metadata)
 
     assert response.choices[0].message.content == "by name"
-    assert "learning" not in metadata
 
 
 def test_where_word_is_left(caller: Caller) -> None:
