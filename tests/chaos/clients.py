@@ -79,7 +79,7 @@ class Noting(AsyncGrpcTransport):
         reply = await super().call(method, request)
         ended = time.monotonic()
         killed = isinstance(reply, Failure) and self._sidecar.was_down(began, ended, _GRACE_S)
-        self._ledger.note(request, reply, began, ended, killed=killed)
+        self._ledger.note(request, reply, began, ended, killed=killed, sidecar=self._sidecar.transport)
         return reply
 
 
@@ -159,7 +159,7 @@ class App:
                 reward_deadline_ms=_DEADLINES_MS.get(fate, REWARD_DEADLINE_MS),
             )
 
-        clients = [self._home] + [self._other] * (rng.random() < 0.05)
+        clients = [self._home] + [self._other] * (rng.random() < 0.05) + [self._home] * (rng.random() < 0.05)
         decisions = await asyncio.gather(*(ask(client) for client in clients))
         if rng.random() < 0.03:
             decisions.append(await ask(self._home))  # the same id again: a retry of an app that lost the answer

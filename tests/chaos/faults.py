@@ -84,6 +84,8 @@ class Chaos:
         self.struck: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
         """Strikes that found their target down already."""
+        self.begun: list[tuple[float, str]] = []
+        """When each strike began (monotonic seconds), and what it was."""
 
     async def carry_out(self, strikes: Sequence[Strike]) -> None:
         """Let every strike happen at its time; returns when all are over and what they broke is whole again."""
@@ -102,6 +104,7 @@ class Chaos:
         await self._servers.settle()
 
     async def _strike(self, strike: Strike) -> None:
+        self.begun.append((time.monotonic(), f"{strike.name} {strike.whom} for {strike.lasts_s:.2f} s"))
         if strike.name.startswith("link "):
             self.struck[strike.name] += 1
             await self._link(strike)

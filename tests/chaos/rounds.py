@@ -23,12 +23,13 @@ from .checks import Violation, check, limits_held
 from .clients import APPS, CEILINGS_USD, run_apps
 from .evidence import PREFIX, awaited, hash_of, money_of, read
 from .faults import Strike
-from .truth import Ledger, Verdict
+from .truth import Asked, Ledger, Verdict
 
 QUIET_S = 60.0
 _SAMPLE_GAP_S = 0.02
 _QUIET_GAP_S = 0.1
 _BEAT_S, _STALL_S = 0.05, 0.5
+_BEFORE_S = 2.0
 
 Tell = Callable[[str], None]
 
@@ -53,6 +54,8 @@ class RoundResult:
     """Degraded answers that named a paid arm in a limited domain, with no money set aside for it."""
     baseline_missed: int = 0
     """Degraded answers that were not the baseline, because there was no money for it."""
+    app_errors: list[dict[str, Any]] = field(default_factory=list)
+    """Calls without an answer that nothing excuses, and what was struck shortly before their end."""
     failovers_s: list[float] = field(default_factory=list)
     """How long each took until another server was the primary."""
 
@@ -101,6 +104,7 @@ async def play(
         result.lost, result.double = result.lost + found.lost, result.double + found.double
         result.states += found.states
     result.struck = bench.chaos.struck - before
+    result.app_errors = [_told(one, seed, load_began, bench.chaos.begun) for one in ledger.app_errors]
     result.samples, result.load_s, result.quiet_s = samples, began - load_began, quiet_s
     _outages(result)
     return result
@@ -188,6 +192,17 @@ def _outages(result: RoundResult) -> None:
         result.violations.append(Violation("I1 promised", f"round-{result.seed}", what))
 
 
+def _told(one: Asked, seed: int, load_began: float, begun: Sequence[tuple[float, str]]) -> dict[str, Any]:
+    return {
+        "round": seed,
+        "sidecar": one.sidecar,
+        "status": one.failure,
+        "at_s": round(one.began - load_began, 3),
+        "took_s": round(one.took_s, 3),
+        "struck": [f"{at - load_began:.3f} {what}" for at, what in begun if one.began - _BEFORE_S < at < one.ended],
+    }
+
+
 def summary(results: list[RoundResult]) -> dict[str, Any]:
     """All rounds together, as plain values."""
     recommends = [one for result in results for one in result.ledger.recommends]
@@ -212,6 +227,7 @@ def summary(results: list[RoundResult]) -> dict[str, Any]:
         "violation_list": violations[:50],
         "app_errors": sum(app.values()),
         "app_errors_by_status": app,
+        "app_error_list": [one for result in results for one in result.app_errors][:50],
         "covered_by_client": covered,
         "machine_stalled": stalled,
         "lost_rewards": sum(result.lost for result in results),

@@ -120,7 +120,7 @@ async def rounds(options: argparse.Namespace, console: Console) -> dict[str, Any
                     await play(running, seed, load_s=options.load_s, apps=options.apps, strikes=strikes, tell=tell)
                 )
                 progress.advance(task)
-                _tell_violations(console, results[-1])
+                _tell_trouble(console, results[-1])
     return {
         **summary(results),
         "seed": options.seed,
@@ -133,7 +133,9 @@ async def rounds(options: argparse.Namespace, console: Console) -> dict[str, Any
     }
 
 
-def _tell_violations(console: Console, result: RoundResult) -> None:
+def _tell_trouble(console: Console, result: RoundResult) -> None:
+    for error in result.app_errors[:5]:
+        console.print(f"[red]an app's error: {error}", highlight=False)
     for violation in result.violations[:5]:
         console.print(f"[red]round {result.seed}: {violation.rule} {violation.where}: {violation.what}",
                       highlight=False, markup=True)  # fmt: skip
@@ -142,7 +144,7 @@ def _tell_violations(console: Console, result: RoundResult) -> None:
 def _show(console: Console, found: dict[str, Any]) -> None:
     table = Table("what", "found", title=f"{found['rounds']} rounds, seed {found['seed']}")
     for name, value in found.items():
-        if name != "violation_list":
+        if name not in ("violation_list", "app_error_list"):
             table.add_row(
                 name, ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
             )

@@ -273,7 +273,7 @@ def test_failures_are_told_apart() -> None:
     request = pb.RecommendRequest(workspace="w", domain="route", decision_id="x")
     ledger.note(request, LOST, 1.0, 1.1, killed=True)
     ledger.note(request, Failure("DEADLINE_EXCEEDED", ""), 11.0, 13.0)
-    ledger.note(request, LOST, 11.0, 13.0)
+    ledger.note(request, LOST, 11.0, 13.0, sidecar="native")
     ledger.note(request, Failure("INTERNAL", "fault"), 1.0, 2.0)
 
     assert {kind: sum(counts.values()) for kind, counts in ledger.failures().items()} == {
@@ -281,6 +281,7 @@ def test_failures_are_told_apart() -> None:
         "covered": 1,
         "stalled": 1,
     }
+    assert [(one.failure, one.sidecar) for one in ledger.app_errors] == [(LOST.code, "native"), ("INTERNAL", "")]
     assert list(ledger.broken.values()) == [1]
 
 

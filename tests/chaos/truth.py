@@ -100,12 +100,13 @@ class Story:
 
 
 class Asked(NamedTuple):
-    """One Recommend: when (monotonic seconds), why it has no answer, and whether its sidecar was killed."""
+    """One Recommend: when (monotonic seconds), why it has no answer, whether its sidecar was killed, and which."""
 
     began: float
     ended: float
     failure: str
     killed: bool
+    sidecar: str = ""
 
     @property
     def took_s(self) -> float:
@@ -135,14 +136,16 @@ class Ledger:
             found = self.stories[decision_id] = Story(workspace, domain, decision_id)
         return found
 
-    def note(self, request: object, reply: object, began: float, ended: float, *, killed: bool = False) -> None:
+    def note(
+        self, request: object, reply: object, began: float, ended: float, *, killed: bool = False, sidecar: str = ""
+    ) -> None:
         """Write down one call: what was asked, what came back, when, and whether its sidecar was being killed."""
         failure = reply.code if isinstance(reply, Failure) else ""
         full = failure == "RESOURCE_EXHAUSTED" and not isinstance(request, pb.RecommendRequest)  # the spool has an end
         if failure and failure not in _EXCUSABLE and not full:
             self.broken[f"{type(request).__name__} {reply}"] += 1
         if isinstance(request, pb.RecommendRequest):
-            self.recommends.append(Asked(began, ended, failure, killed))
+            self.recommends.append(Asked(began, ended, failure, killed, sidecar))
             self._recommended(request, reply)
         elif isinstance(request, pb.RewardRequest):
             self._rewarded(request, reply)
@@ -159,10 +162,19 @@ class Ledger:
         found: dict[str, Counter[str]] = {"app": Counter(), "covered": Counter(), "stalled": Counter()}
         for one in self.recommends:
             if one.failure:
-                stalled = any(start < one.ended and one.began < end for start, end in self.stalls)
-                late = stalled and one.failure == "DEADLINE_EXCEEDED"
-                found["covered" if one.killed else "stalled" if late else "app"][one.failure] += 1
+                found[self._excuse(one)][one.failure] += 1
         return found
+
+    @property
+    def app_errors(self) -> list[Asked]:
+        """Recommend calls without an answer that nothing excuses."""
+        return [one for one in self.recommends if one.failure and self._excuse(one) == "app"]
+
+    def _excuse(self, one: Asked) -> str:
+        if one.killed:
+            return "covered"
+        stalled = any(start < one.ended and one.began < end for start, end in self.stalls)
+        return "stalled" if stalled and one.failure == "DEADLINE_EXCEEDED" else "app"
 
     def _recommended(self, request: pb.RecommendRequest, reply: object) -> None:
         story = self.story(request.workspace, request.domain, request.decision_id)

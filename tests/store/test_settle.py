@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -217,6 +218,16 @@ async def test_release_of_what_was_answered_so_only(subject: Subject, made: Tran
 async def test_an_answer_that_was_given_twice_is_not_taken_back(subject: Subject, made: Transitions) -> None:
     """Somebody else has it by now; who was told of the decision may still release it."""
     await all_applied(subject, [made.issue("d1", OFFER), made.issue("d1", OFFER)])
+    assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, OFFER.answer)) == t.Unknown()
+    assert await subject.apply(made.release()) == t.Released()
+
+
+async def test_an_answer_that_was_given_twice_at_once_is_not_taken_back(subject: Subject, made: Transitions) -> None:
+    """So it is when both ask in one turn of the loop, with one call of the script."""
+    issue = made.issue("d1", OFFER)
+    first, second = await asyncio.gather(subject.apply(issue), subject.apply(issue))
+    assert isinstance(first, t.Issued)
+    assert isinstance(second, t.Replayed)
     assert await subject.apply(t.Release(made.scope(), "d1", SHAPE, OFFER.answer)) == t.Unknown()
     assert await subject.apply(made.release()) == t.Released()
 

@@ -44,13 +44,19 @@ local version, freshness, recalls = ARGV[known], ARGV[known + 2], ARGV[known + 3
 local ids, count = known + 4, tonumber(ARGV[known + 4])
 local now = now_ms()
 local deadline = int(now + tonumber(ARGV[2]))
-local outcomes, answers, released = {}, {}, {}
+local outcomes, answers, released, again = {}, {}, {}, {}
 
 local function answered(newer) return { version, deadline, newer and view(keys, now, ids + count + 1), outcomes } end
 
+-- An answer that was given twice has a space behind it: the call that failed must not take back what another one now has.
+local function give_again(id, decision)
+  if string.sub(decision.answer, -1) == ' ' then return end
+  decision.answer = decision.answer .. ' '
+  redis.call('HSET', keys.pending, id, packed(decision))
+end
+
 -- Says again what was said to ids that are known; returns how many there are. One that was released is decided anew,
 -- unless it is put back by somebody who may not know that.
--- An answer that was given twice has a space behind it: the call that failed must not take back what another one now has.
 local function recall()
   local recalled = 0
   local open = redis.call('HMGET', keys.pending, unpack(ARGV, ids + 1, ids + count))
@@ -62,10 +68,7 @@ local function recall()
     elseif record then
       local decision = parse(string.gsub(record, '^%a+\t', '', 1))
       outcomes[number], recalled = { REPLAYED, decision.answer, decision.deadline }, recalled + 1
-      if open[number] and string.sub(decision.answer, -1) ~= ' ' then
-        decision.answer = decision.answer .. ' '
-        redis.call('HSET', keys.pending, ARGV[ids + number], packed(decision))
-      end
+      if open[number] then give_again(ARGV[ids + number], decision) end
     end
   end
   return recalled
@@ -152,6 +155,7 @@ local function decide(from, phase, swept)
     local id = ARGV[ids + number]
     if answers[id] then
       outcomes[number] = { REPLAYED, answers[id], deadline } -- the same id twice
+      again[#again + 1] = id
     elseif not outcomes[number] then
       local offer = affordable(phase, made.money)
       if offer ~= 1 and not swept then break end
@@ -174,4 +178,5 @@ if from <= count then
   sweep(keys, now, 16, shape)
   decide(from, phase_of(keys.gate), true)
 end
+for _, id in ipairs(again) do give_again(id, parse(redis.call('HGET', keys.pending, id))) end
 return answered(freshness ~= 'any' and version ~= ARGV[known])
