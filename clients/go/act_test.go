@@ -228,3 +228,21 @@ func TestSendAgain(t *testing.T) {
 		t.Errorf("got %v, %+v", err, report)
 	}
 }
+
+// What an act that failed comes to is kept with it: sent again, its report says the same.
+func TestSendAgainWhatFailed(t *testing.T) {
+	fake := learningtest.New(nil)
+	act := decide(t, fake.Client)
+	act.Observe(learning.Signals{learning.Quality: 1})
+	fake.SetAway(true)
+	failure := errModel
+	act.End(&failure)
+	fake.SetAway(false)
+	report, err := fake.Reward(t.Context(), act.Domain, act.ID, act.Observed())
+	if err != nil || report.Outcome != learning.Applied {
+		t.Fatalf("got %v, %+v", err, report)
+	}
+	if reward, told := fake.Rewards()[0].Signals[learning.Reward]; !told || reward != 0 {
+		t.Errorf("got %+v, expected a reward of 0", fake.Rewards()[0].Signals)
+	}
+}

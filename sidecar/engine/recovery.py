@@ -3,7 +3,8 @@
     the store answers -> is it the server that it was? no: decisions put back, reports sent again, kept segments too
                       -> spooled records in order, up to 64 at once, those of one decision one after the other
 
-All of it is safe to repeat, so whatever is interrupted begins again where it was last noted.
+All of it is safe to repeat. What is interrupted goes on where it was, and with fewer at once: a store that is barely
+quick enough must not be asked for the same again and again.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from sidecar.clock import Clock
 from sidecar.engine.flow import Flow, run_all
 from sidecar.engine.learner import Learner
-from sidecar.engine.recall import RECORDS_MAX, Dropped, Recall, Told, put_back
+from sidecar.engine.recall import RECORDS_MAX, Dropped, Made, Recall, Told, put_back
 from sidecar.engine.reports import Reports, report_of
 from sidecar.errors import InvalidInput, SidecarError, StoreMisbehaved, StoreUnavailable
 from sidecar.model.names import Scope
@@ -28,6 +30,8 @@ from sidecar.spool.record import Record
 from sidecar.spool.spool import Spool, Waiting
 from sidecar.store.connection import Server
 from sidecar.store.redis_store import RedisStore
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +75,13 @@ class Recovery:
         self._learner_of, self._clock, self._replayed = learner_of, clock, replayed
         self._run_id = ""
         self._is_another = False
+        self._decisions: deque[Made] = deque()
+        """To be put back, because another server may not have them."""
+        self._told: deque[Told | Dropped] = deque()
+        """To be sent again, likewise."""
+        self._patient = False
+        self._most = _TOGETHER
+        self._answered = 0
         self._wake = asyncio.Event()
         self._jitter = Random()  # noqa: S311 - spreads load, keeps no secret
         self._again: list[tuple[float, int, str, Told | Dropped]] = []
@@ -96,10 +107,12 @@ class Recovery:
             if not self._due():
                 await self._woken()
                 continue
+            before = self._answered
             try:
                 await self.once()
             except (SidecarError, OSError) as error:
                 _log.debug("not yet: %s (%s)", error, error.__cause__)
+                failures = failures if before == self._answered else 0
                 longest = min(_BACKOFF_MAX_S, _BACKOFF_S * 2**failures)
                 await asyncio.sleep(longest * (0.5 + self._jitter.random() / 2))
                 failures = min(failures + 1, 10)
@@ -115,13 +128,14 @@ class Recovery:
             OSError: the spool cannot be read.
         """
         self.met(await self._store.server())
-        another = self._is_another
-        if another:
-            await self._recall_all()
+        if self._is_another:
+            self._is_another, self._patient = False, True
+            self._decisions, self._told = deque(self._recall.decisions), deque(self._recall.reports)
             if self._spool is not None:
                 self._spool.rewind()
-            self._is_another = False
-        await self._replay_all(patient=another)
+        await self._recall_all()
+        await self._replay_all()
+        self._patient = False
         await self._try_again()
 
     async def drain(self, within_s: float) -> None:
@@ -146,7 +160,8 @@ class Recovery:
 
     def _due(self) -> bool:
         waits = self._spool is not None and self._spool.waiting > 0
-        return waits or self._is_another or any(due <= self._clock.monotonic() for due, *_ in self._again)
+        lost = self._is_another or self._patient
+        return waits or lost or any(due <= self._clock.monotonic() for due, *_ in self._again)
 
     async def _woken(self) -> None:
         self._wake.clear()
@@ -162,37 +177,36 @@ class Recovery:
     # --- what a server lost
 
     async def _recall_all(self) -> None:
-        decisions = self._recall.decisions
-        for first in range(0, len(decisions), _TOGETHER):
+        while part := list(islice(self._decisions, self._most)):
             now = self._clock.monotonic()
-            part = decisions[first : first + _TOGETHER]
-            putting = [put_back(self._learner_of(one.issue.menu.scope), one, now - one.at) for one in part]
-            for outcome in await run_all(putting, self._store):
+            outcomes = await self._all(
+                put_back(self._learner_of(one.issue.menu.scope), one, now - one.at) for one in part
+            )
+            for _, outcome in _answered(self._decisions, part, outcomes):
                 self._replayed("recall", outcome.reason.lower() if isinstance(outcome, SidecarError) else outcome)
-                if isinstance(outcome, StoreUnavailable):
-                    raise outcome
-        for wave in _waves(self._recall.reports):
-            for report, outcome in zip(wave, await run_all(map(self._flow, wave), self._store), strict=True):
-                if isinstance(outcome, StoreUnavailable):
-                    raise outcome
+            _raise_missed(outcomes)
+        while wave := _wave(self._told, self._most):
+            outcomes = await self._all(map(self._flow, wave))
+            for report, outcome in _answered(self._told, wave, outcomes):
                 self._note("recall", report, _word(outcome), again=0)
+            _raise_missed(outcomes)
 
     # --- what waits in the spool
 
-    async def _replay_all(self, *, patient: bool) -> None:
+    async def _replay_all(self) -> None:
         while self._spool is not None and (waiting := await self._spool.batch()):
-            done, error = await self._replay(waiting, patient=patient)
+            done, error = await self._replay(waiting)
             await self._spool.advance(waiting, done)
             if error is not None:
                 raise error
 
-    async def _replay(self, waiting: Waiting, *, patient: bool) -> tuple[int, SidecarError | None]:
+    async def _replay(self, waiting: Waiting) -> tuple[int, SidecarError | None]:
         """Replay in order; return how many from the first on are done, and why not all."""
         done = 0
         reports = [self._readable(*one) for one in zip(waiting.records, waiting.payloads, strict=True)]
-        for wave in _waves(reports):
+        while wave := _wave(islice(reports, done, None), self._most):
             known = [one for one in wave if one is not None]
-            answers = iter(await run_all(map(self._flow, known), self._store))
+            answers = iter(await self._all(map(self._flow, known)))
             for report in wave:
                 outcome = None if report is None else next(answers)
                 if isinstance(outcome, StoreUnavailable):
@@ -200,7 +214,7 @@ class Recovery:
                 if isinstance(outcome, StoreMisbehaved) and not self._given_up(waiting.payloads[done]):
                     return done, outcome
                 if report is not None:
-                    self._note("spool", report, _word(outcome), again=0 if patient else None)
+                    self._note("spool", report, _word(outcome), again=0 if self._patient else None)
                     self._say_rejected(waiting.payloads[done], outcome)
                 done += 1
         return done, None
@@ -232,21 +246,21 @@ class Recovery:
 
     async def _try_again(self) -> None:
         now = self._clock.monotonic()
-        due = [one for one in self._again if one[0] <= now]
-        self._again = [one for one in self._again if one[0] > now]
-        missed: StoreUnavailable | None = None
-        for first in range(0, len(due), _TOGETHER):
-            part = due[first : first + _TOGETHER]
-            answers = await run_all((self._flow(report) for *_, report in part), self._store)
-            for one, outcome in zip(part, answers, strict=True):
-                _, tries, source, report = one
+        while part := [one for one in self._again if one[0] <= now][: self._most]:
+            for one, outcome in zip(part, await self._all(self._flow(one[-1]) for one in part), strict=True):
                 if isinstance(outcome, StoreUnavailable):
-                    self._again.append(one)
-                    missed = outcome
-                else:
-                    self._note(source, report, _word(outcome), again=tries)
-        if missed is not None:
-            raise missed
+                    raise outcome
+                _, tries, source, report = one
+                self._again.remove(one)
+                self._note(source, report, _word(outcome), again=tries)
+
+    async def _all(self, flows: Iterable[Flow[Any]]) -> list[Any]:
+        """Carry several flows through; fewer next time when the store does not come along, and more when it does."""
+        outcomes = await run_all(flows, self._store)
+        missed = sum(isinstance(one, StoreUnavailable) for one in outcomes)
+        self._most = max(1, self._most // 2) if missed else min(_TOGETHER, self._most * 2)
+        self._answered += len(outcomes) - missed
+        return outcomes
 
     def _flow(self, report: Told | Dropped) -> Flow[Any]:
         return self._reports.rewarding(report) if isinstance(report, Told) else self._reports.releasing(report)
@@ -273,17 +287,30 @@ def _word(outcome: Any) -> str:  # noqa: ANN401 - what a flow ended with
     return str(getattr(outcome, "outcome", outcome))
 
 
-def _waves(reports: Sequence[Any]) -> Iterator[list[Any]]:
-    """Reports in order, in parts of up to 64 that can go side by side: of each decision one at most."""
+def _answered(queue: deque[T], asked: Sequence[T], outcomes: Sequence[Any]) -> list[tuple[T, Any]]:
+    """Take the first ones off a queue, and say what became of them; those without an answer stay in it, in front."""
+    pairs = list(zip(asked, outcomes, strict=True))
+    for _ in asked:
+        queue.popleft()
+    queue.extendleft(one for one, outcome in reversed(pairs) if isinstance(outcome, StoreUnavailable))
+    return [pair for pair in pairs if not isinstance(pair[1], StoreUnavailable)]
+
+
+def _raise_missed(outcomes: Sequence[Any]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, StoreUnavailable):
+            raise outcome
+
+
+def _wave(reports: Iterable[Any], most: int) -> list[Any]:
+    """The first of these reports that can go side by side: of each decision one at most."""
     wave: list[Any] = []
     seen: set[tuple[Scope, str]] = set()
     for one in reports:
         key = None if one is None else (one.scope, one.decision_id)
-        if key in seen or len(wave) == _TOGETHER:
-            yield wave
-            wave, seen = [], set()
+        if key in seen or len(wave) == most:
+            break
         wave.append(one)
         if key is not None:
             seen.add(key)
-    if wave:
-        yield wave
+    return wave

@@ -14,7 +14,8 @@ from sidecar.store.redis_store import RedisStore
 class CutStore(RedisStore):
     """The store on the server, unless it is `away`, or `strange` about a decision; it says that it is `run_id`.
 
-    `deaf`, or `deaf_to_leases`, it does what it is asked and its answer is lost.
+    `deaf`, or `deaf_to_leases`, it does what it is asked and its answer is lost. With a `breath` it answers so many
+    times, then once not.
     """
 
     away = False
@@ -22,10 +23,13 @@ class CutStore(RedisStore):
     deaf_to_leases = False
     strange = ""
     run_id = "one"
+    breath = 0
+    _breathed = 0
 
     async def apply(self, transition: t.Transition, until: float = float("inf")) -> t.Reply:
         """Apply one transition."""
-        if self.away:
+        self._breathed += 1
+        if self.away or (self.breath and self._breathed % (self.breath + 1) == 0):
             raise StoreUnavailable("apply")
         if isinstance(transition, t.Settle) and transition.decision_id == self.strange:
             raise StoreMisbehaved("settle", "?")

@@ -65,6 +65,22 @@ async def test_another_server_gets_what_it_lost(spooling: Launched, redis_client
     assert (await one.reward(decisions[3], reward=0.5)).outcome is RewardOutcome.APPLIED
 
 
+async def test_a_store_that_is_barely_quick_enough_gets_it_all(spooling: Launched, redis_client: Any) -> None:
+    """Whenever it misses one, the others go on from there; they do not begin again."""
+    one = spooling(EAGER)
+    await one.service.server()
+    decisions = [await one.recommend("a") for _ in range(40)]
+    for decision in decisions[:20]:
+        await one.reward(decision, reward=1.0)
+    await lose_everything(redis_client, one)
+    one.store.run_id, one.store.breath = "two", 6
+    await one.service.server()
+    await one.until(lambda: one.replayed[("recall", "put_back")] == 40 and one.replayed[("recall", "applied")] == 20)
+    one.store.breath = 0
+    assert (await one.view()).arm("a").count == 20
+    assert (await one.status()).domains["route"].open == 20
+
+
 async def test_report_waits_for_another_sidecars_decision(spooling: Launched, redis_client: Any) -> None:
     """The sidecar that took the report may be the first to notice; the one that decided puts the decision back."""
     decider, reporter = spooling(EAGER), spooling(EAGER)

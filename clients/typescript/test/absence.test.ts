@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
-import { LearningClient } from "learning-sidecar-client";
+import { LearningClient, type Decision } from "learning-sidecar-client";
 import { clientOf, KeptLog } from "./app.js";
 import { ScriptedSidecar } from "./scripted-sidecar.js";
 
@@ -83,6 +83,25 @@ suite("absence", () => {
     assert.equal((await client.release(decision)).outcome, "unsent");
     assert.equal((await client.reward(decision, { costUsd: 1 })).outcome, "applied");
     assert.deepEqual([sidecar.rewards.at(-1)?.signals?.quality, sidecar.rewards.at(-1)?.signals?.costUsd], [1, 1]);
+  });
+
+  test("what an act that failed comes to is kept with it, and sent again as it was", async (t) => {
+    const sidecar = await ScriptedSidecar.started(t);
+    const client = clientOf(t, sidecar);
+    sidecar.failures = [undefined, status.RESOURCE_EXHAUSTED];
+    let failed: Decision | undefined;
+    await assert.rejects(
+      client.decide("route", ARMS, (decision) => {
+        failed = decision;
+        decision.observe({ quality: 1 });
+        throw new Error("the model failed");
+      }),
+      /the model failed/,
+    );
+    assert.ok(failed);
+    assert.equal(failed.report?.outcome, "unsent");
+    assert.equal((await client.reward(failed)).outcome, "applied");
+    assert.deepEqual([sidecar.rewards.at(-1)?.signals?.reward, sidecar.rewards.at(-1)?.signals?.quality], [0, 1]);
   });
 
   test("the same client finds a sidecar that crashed within about a second of its return", async (t) => {

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test, type TestContext } from "node:test";
+import { inspect } from "node:util";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { context, propagation, ROOT_CONTEXT } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
@@ -125,6 +126,16 @@ suite("connection", () => {
       assert.equal(printed, "learned\n");
     });
   }
+
+  test("what cannot be sent is told without what it was, for it may be a secret", () => {
+    const secret = "s3cret\n";
+    for (const options of [{ token: secret }, { headers: { authorization: `Bearer ${secret}` } }]) {
+      assert.throws(
+        () => new LearningClient({ logger: new KeptLog(), ...options }),
+        (error) => error instanceof TypeError && !inspect(error, { depth: 9 }).includes("s3cret"),
+      );
+    }
+  });
 
   test("an option that cannot be right is a mistake at once", () => {
     const wrong = [

@@ -45,8 +45,8 @@ export class ScriptedSidecar {
   answer: Answering<RecommendResponse> = {};
   /** How long each kind of call takes. */
   delayMs = { Recommend: 0, Reward: 0, Release: 0 };
-  /** Statuses that the next calls end with, one each. */
-  failures: status[] = [];
+  /** Statuses that the next calls end with, one each; undefined lets one be answered. */
+  failures: (status | undefined)[] = [];
   address = "";
   #server: Server | undefined;
 

@@ -1,6 +1,7 @@
 package io.github.learningsidecar;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
@@ -23,6 +24,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 
 /** What a client sends besides the question, and how it is configured. */
 class ClientTest {
@@ -75,6 +77,20 @@ class ClientTest {
                 assertEquals("Bearer secret", header(sidecar, call, "authorization"));
                 assertEquals("a", header(sidecar, call, "x-team"));
             }
+        }
+    }
+
+    @Test
+    @DisplayName("What cannot be sent is told without what it was, for it may be a secret.")
+    void secrets() {
+        LearningClientBuilder builder = LearningClient.builder();
+        for (Executable wrong :
+                List.<Executable>of(
+                        () -> builder.token("s3cret\n"),
+                        () -> builder.header("authorization", "Bearer s3cret\n"))) {
+            Throwable told = assertThrows(IllegalArgumentException.class, wrong);
+            assertFalse(told.toString().contains("s3cret"), told::toString);
+            assertNull(told.getCause());
         }
     }
 
