@@ -12,6 +12,7 @@ from sidecar.engine.flow import Flow, view_of
 from sidecar.engine.gating import fold
 from sidecar.engine.learner import Learner
 from sidecar.engine.planning import plan
+from sidecar.engine.sightings import LOOK_MOST
 from sidecar.errors import StoreMisbehaved
 from sidecar.model.decision import Ask, Decision, Shield, ShieldAction, ShieldEffect, Source
 from sidecar.model.mode import Mode
@@ -60,11 +61,13 @@ def baseline(ask: Ask, mode: Mode, source: Source) -> Decision:
 def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
     """Decide: one round trip, another when what the sidecar knew was no longer so, or money is short.
 
+    In a domain of very many arms one for each `LOOK_MOST` of the candidates, when they were not looked at for long.
+
     Raises:
         StoreMisbehaved: the state kept changing, or the reply is not one to this transition.
     """
-    settled = False
-    for _ in range(_ATTEMPTS):
+    settled, looked = False, 0
+    for _ in range(_ATTEMPTS + len(ask.candidates) // LOOK_MOST):
         if learner.mode is Mode.OFF:
             if learner.age_ms() < _CONTROL_AGE_MS_MAX:
                 return baseline(ask, Mode.OFF, Source.BASELINE)
@@ -96,7 +99,8 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
             case t.Stale(view):
                 learner.prospects.clear()
                 learner.refresh(view, issue.wanted)
-                settled = True
+                looked += len(issue.wanted)
+                settled = view.whole or looked >= len(ask.candidates)
             case _:
                 break
     raise StoreMisbehaved("recommend", "the state keeps changing")

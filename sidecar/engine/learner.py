@@ -19,6 +19,7 @@ import msgspec
 
 from sidecar.clock import Clock
 from sidecar.engine.recollection import Recollection
+from sidecar.engine.sightings import LOOK_MOST, Sighting, Sightings
 from sidecar.errors import InvalidSettings
 from sidecar.gate.ladder import Circumstances
 from sidecar.gate.phase import Phase
@@ -81,7 +82,7 @@ class Learner:
         self.workspace_budget = configuration.workspace_budget(scope.tenant, scope.workspace)
         self.prospects: Recollection[Any] = Recollection(clock)
         """What questions look like at present; whoever plans keeps them here."""
-        self._arms_seen_at: dict[str, float] = {}
+        self._sightings = Sightings()
         self.money_short = False
         """Whether of late the dearest candidates were not affordable, so that all prices are worth being offered."""
         self.phase = Phase(DomainView().gate.terms)
@@ -107,10 +108,10 @@ class Learner:
         self._fetched_at = self._clock.monotonic()
         if view.whole:
             self.view = replace(view, arms=dict(view.arms))
-            self._arms_seen_at.clear()
+            self._sightings.clear()
         else:
             self.view = replace(view, arms={**self.view.arms, **view.arms})
-            self._arms_seen_at.update(dict.fromkeys(wanted, self._fetched_at))
+            self._sightings.note(wanted, Sighting(self._fetched_at, view.version))
         self._stand()
 
     def issued(self, issued: Issued, issue: Issue) -> None:
@@ -122,7 +123,7 @@ class Learner:
         elif issue.freshness != "any":
             self._fetched_at = self._clock.monotonic()
             if not self.view.whole:
-                self._arms_seen_at.update(dict.fromkeys(issue.wanted, self._fetched_at))
+                self._sightings.note(issue.wanted, Sighting(self._fetched_at, issue.known_version))
 
     def applied(self, applied: Applied, report: Report) -> None:
         """Count a reward just applied, without asking the store, if no other change came between."""
@@ -178,13 +179,11 @@ class Learner:
 
     def version_of(self, names: Sequence[str]) -> int:
         """The version of what is known of these arms; none at all where some of them were never looked at."""
-        return self.view.version if self.view.whole or self._arms_seen_at.keys() >= set(names) else -1
+        return self.view.version if self.view.whole else self._sightings.oldest(names).version
 
-    def _age_of_arms_ms(self, names: Sequence[str]) -> float:
-        """How old the oldest of these statistics is, in a domain of which only some are known."""
-        seen = self._arms_seen_at
-        oldest = min([seen.get(name, -math.inf) for name in names])
-        return (self._clock.monotonic() - oldest) * 1000
+    def wanted(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Of which of these arms newer statistics shall come along, should there be too many to send all."""
+        return self._sightings.next(names)
 
     def _believed(self, arms: Sequence[Arm], ask: Ask) -> Sequence[Arm]:
         """The statistics with the conservative prior; as they are for a plain bandit."""
@@ -195,13 +194,14 @@ class Learner:
 
     def freshness(self, names: Sequence[str]) -> Freshness:
         """Whether a decision among these arms may be made on the present view, or a newer one is to come along."""
-        age = self.age_ms() if self.view.whole else self._age_of_arms_ms(names)
+        now = self._clock.monotonic()
+        age = self.age_ms() if self.view.whole else (now - self._sightings.oldest(names).at) * 1000
         refresh_ms = self.settings.posterior_refresh_ms
         if age > self.settings.posterior_age_ms_max or refresh_ms == 0:
             return "exact"
         # One of the calls that are under way brings what is newer; if all did, it would be sent and read many times.
-        now = self._clock.monotonic()
-        if age < refresh_ms or (now - self._refresh_asked_at) * 1000 < refresh_ms:
+        parts = 1 if self.view.whole else math.ceil(len(names) / LOOK_MOST)
+        if age < refresh_ms or (now - self._refresh_asked_at) * 1000 < refresh_ms / parts:
             return "any"
         self._refresh_asked_at = now
         return "refresh"

@@ -65,7 +65,7 @@ def plan(learner: Learner, ask: Ask, *, settled: bool, complete: bool = False) -
         learner.view.control.revision,
         freshness,
         "kept" if ask.repeatable else "nothing",
-        () if freshness == "any" else tuple(prospect.names),
+        () if freshness == "any" else learner.wanted(prospect.names),
     )
     return issue, made.decisions
 

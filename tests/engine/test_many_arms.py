@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import Any
 
 from sidecar.model.decision import Candidate
@@ -12,6 +14,21 @@ from .conftest import Launch
 
 ARMS = [f"arm {number}" for number in range(300)]
 GREEDY: dict[str, Any] = {"mode": "ungated", "policy": {"name": "epsilon_greedy", "parameters": {"epsilon": 0.0}}}
+
+
+class Watched(RedisStore):
+    """Notes which arms are looked at."""
+
+    def __init__(self, store: RedisStore) -> None:
+        """Work on the store's connection."""
+        super().__init__(store._connection)
+        self.looks: list[tuple[str, ...]] = []
+
+    async def apply(self, transition: t.Transition, until: float = math.inf) -> t.Reply:
+        """Note it, and apply it."""
+        if isinstance(transition, t.Issue) and transition.wanted:
+            self.looks.append(transition.wanted)
+        return await super().apply(transition, until)
 
 
 async def fill(store: RedisStore, one: Any) -> None:
@@ -40,6 +57,21 @@ async def test_rewards_of_another_sidecar_come_along(launch: Launch, redis_store
     for _ in range(20):
         await other.reward(await other.recommend("arm 49"), reward=0.0)
     assert (await one.recommend(*ARMS[:50])).arm == ARMS[48]
+
+
+async def test_few_arms_are_looked_at_in_one_call(launch: Launch, redis_store: RedisStore) -> None:
+    """However many are asked about: at first in several calls, later again and again those seen longest ago."""
+    watched = Watched(redis_store)
+    one = launch(GREEDY | {"posterior_refresh_ms": 10}, store=watched)
+    await fill(redis_store, one)
+    await one.recommend(*ARMS[:100])
+    assert [len(looked) for looked in watched.looks] == [32] * 4
+    watched.looks.clear()
+    while len({arm for looked in watched.looks for arm in looked}) < 100:
+        await one.recommend(*ARMS[:100])
+        await asyncio.sleep(0.002)
+    assert {len(looked) for looked in watched.looks} == {32}
+    assert len(watched.looks) == 4
 
 
 async def test_hundred_prices_are_all_offered(launch: Launch, redis_store: RedisStore) -> None:
