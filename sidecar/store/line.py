@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import hiredis
 
@@ -219,8 +219,7 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)  # a stream's is
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # a stream's is; other loops have classes of their own
 
     def data_received(self, data: bytes) -> None:
         """Give each reply to its place."""
