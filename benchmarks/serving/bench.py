@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from serving import install, usage
+from serving import install
 from serving.errors import CannotMeasure, NoPeer, WrongAnswer
 from serving.load import H2load
 from serving.processes import Processes
@@ -90,11 +90,9 @@ class Bench:
             self._try(f"ours/{transport}", partial(self.starts.ours, transport))
         if "ours/grpcio" not in self.servers:
             raise CannotMeasure(self.peers["ours/grpcio"])
-        # The floors run on the event loop that ours runs on.
-        if usage.maps(self.servers["ours/grpcio"].process.pid, "uvloop"):
-            self.starts.loop = "uvloop"
         for transport in (name.partition("/")[2] for name in list(self.servers)):
             self._try(f"floor/{transport}", partial(self.starts.floor, transport))
+            self._try(f"ping/{transport}", partial(self.starts.floor_and_ping, transport))
             for client in ("redis-py", "bare"):
                 one = f"{client}/{transport}"
                 self._try(one, partial(self.starts.floor_and_store, transport, client))

@@ -39,7 +39,6 @@ def conditions(bench: Bench) -> dict[str, Any]:
         "ratelimit": install.RATELIMIT_VERSION,
         "load_generator": f"{bench.load.version()} (closed loops, one thread, over TCP on loopback); "
         "benchmarks/serving/paced.py (open loops, Poisson arrivals)",
-        "loop": bench.starts.loop,
         "request": "3 candidates with cost ceilings; a budget of $1,000,000 a day, so that money is reserved; default "
         "policy (thompson), default mode (gated, in shadow); the sidecar makes the ids; no rewards during a load",
     }

@@ -77,6 +77,11 @@ def compared(measured: Measured, transport: str) -> dict[str, Spread | None]:
         "slowest_first_us": _highest(measured.spread(ours, many_arms.SLOWEST, "first_us")),
         "slowest_with_rewards_us": _highest(measured.spread(ours, many_arms.SLOWEST, "rewards_us")),
         "slowest_status_us": _highest(measured.spread(ours, many_arms.SLOWEST, "status_us")),
+        # What no sidecar on this stack can do better, on this machine.
+        "ping_vs_floor": ratios(of(f"ping/{transport}", _ALL, "rate"), of(f"floor/{transport}", _ALL, "rate")),
+        "ping_vs_ratelimit": ratios(of(f"ping/{transport}", _ALL, "rate"), of(limit, _ALL, "rate")),
+        "ping_cpu_share_at_1000": measured.spread(f"ping/{transport}", open_loop.AT_1000, "cpu_share"),
+        "floor_cpu_share_at_1000": measured.spread(f"floor/{transport}", open_loop.AT_1000, "cpu_share"),
         "p50_vs_floor_plus_store_bare": beside("p50_ms", f"bare/{transport}", _ALONE),
         # By processor time of the server alone, which other work on the machine disturbs less than rates.
         "unary_vs_naive_by_cpu": cheaper("naive"),

@@ -26,6 +26,14 @@ class Figure(NamedTuple):
         return value >= target if self.better == "higher" else value <= target
 
 
+BOUNDS = (
+    Figure("ping_vs_floor", "capacity with one PING beside the empty handler's: bounds `unary_vs_floor`", "higher"),
+    Figure("ping_vs_ratelimit", "the same beside envoyproxy/ratelimit's: bounds `unary_vs_ratelimit`", "higher"),
+    Figure("ping_cpu_share_at_1000", "of one core at 1,000 calls a second, with one PING", "lower"),
+    Figure("floor_cpu_share_at_1000", "of one core at 1,000 calls a second, the empty handler alone", "lower"),
+)
+"""What this stack leaves, on this machine, to any sidecar that asks a store."""
+
 FIGURES = (
     Figure("unary_vs_naive", "capacity beside the naive sidecar's, 64 in flight", "higher", 1.3, 3.5),
     Figure(

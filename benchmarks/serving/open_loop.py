@@ -35,11 +35,11 @@ class Seen(NamedTuple):
 def round_of(bench: Bench) -> None:
     """Each transport at 1,000 decisions a second, and at half of the capacity that was just measured.
 
-    The empty handler too, once, at 1,000: what of the processor no sidecar on that transport can do without.
+    The empty handler too, at 1,000, and after a PING: what no sidecar on that transport can do without.
     """
-    if bench.round == 0:
-        for transport in bench.transports:
-            run(bench, bench.servers[f"floor/{transport}"], 1000.0, AT_1000)
+    for bound in (f"{kind}/{transport}" for kind in ("floor", "ping") for transport in bench.transports):
+        if bound in bench.servers:
+            run(bench, bench.servers[bound], 1000.0, AT_1000)
     for transport in bench.transports:
         server = bench.servers[f"ours/{transport}"]
         capacity = statistics.median(

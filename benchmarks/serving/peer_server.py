@@ -1,10 +1,11 @@
 """A server that answers Recommend as others would: run as a process of its own.
 
-`fixed` answers the same full-size response always: what the gRPC stack alone costs. `store` runs the sidecar's own
-script once and then answers so: what the stack and the store cost together. `naive` is the sidecar that a good
-engineer writes in a day: parse, look at little, draw by Thompson sampling from statistics in memory, one EVALSHA of
-the same script, answer. It checks no names, keeps no exact propensity, has no gate, no shields but the script's money,
-no replay, no degraded answer, no metrics.
+`fixed` answers the same full-size response always: what the gRPC stack alone costs. `ping` does so after one PING over
+the sidecar's own connection, which many calls share: the least that a sidecar can cost which asks a store. `store` runs
+the sidecar's own script once and then answers so: what the stack and the store cost together. `naive` is the sidecar
+that a good engineer writes in a day: parse, look at little, draw by Thompson sampling from statistics in memory, one
+EVALSHA of the same script, answer. It checks no names, keeps no exact propensity, has no gate, no shields but the
+script's money, no replay, no degraded answer, no metrics.
 """
 
 from __future__ import annotations
@@ -28,10 +29,15 @@ if __name__ == "__main__":  # a command, not an installed package
 
 from serving import bodies
 from serving.redis_work import RedisWork, fresh_id
+from sidecar.settings.redis_url import target_of
+from sidecar.store.endpoint import Endpoint
+from sidecar.store.stream import Stream
 from sidecar.v1 import learning_pb2 as pb
 from sidecar.v1.learning_pb2_grpc import LearningServicer, add_LearningServicer_to_server
 
+_PING = b"*1\r\n$4\r\nPING\r\n"
 _CONNECTIONS = 64  # no call of the load ever waits for one
+_PATIENCE_S = 10.0
 _FULL = pb.RecommendResponse(
     arm=bodies.arm(0), outcome=pb.RECOMMEND_OUTCOME_CHOSEN, decision_id="0" * 32, propensity=0.5,
     baseline=bodies.arm(0), proposal=bodies.arm(1), mode=pb.MODE_SHADOW, source=pb.SOURCE_BASELINE,
@@ -46,6 +52,19 @@ class Fixed(LearningServicer):
 
     async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:  # noqa: ANN401, ARG002, N802 - generated
         """Answer."""
+        return _FULL
+
+
+class Pinged(LearningServicer):
+    """The same answer after one PING."""
+
+    def __init__(self, stream: Stream) -> None:
+        """Keep the connection."""
+        self._stream = stream
+
+    async def Recommend(self, request: pb.RecommendRequest, context: Any) -> pb.RecommendResponse:  # noqa: ANN401, ARG002, N802 - generated
+        """Answer."""
+        await self._stream.execute(_PING, lasting=False)
         return _FULL
 
 
@@ -130,6 +149,8 @@ async def _serve(options: argparse.Namespace) -> None:
 async def _servicer(options: argparse.Namespace) -> LearningServicer:
     if options.answer == "fixed":
         return Fixed()
+    if options.answer == "ping":
+        return Pinged(Stream(Endpoint(target_of(options.redis_url)), timeout_s=_PATIENCE_S))
     work = RedisWork(options.config)
     pool = BlockingConnectionPool.from_url(options.redis_url, max_connections=_CONNECTIONS)
     redis: Any = Redis(connection_pool=pool)
@@ -147,16 +168,13 @@ async def _servicer(options: argparse.Namespace) -> LearningServicer:
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--answer", choices=("fixed", "store", "naive"), required=True)
+    parser.add_argument("--answer", choices=("fixed", "ping", "store", "naive"), required=True)
     parser.add_argument("--transport", choices=("grpcio", "native"), default="grpcio")
     parser.add_argument("--client", choices=("redis-py", "bare"), default="redis-py")
-    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     parser.add_argument("--redis-url", default="")
     parser.add_argument("--config", type=Path)
     options = parser.parse_args()
-    factory = importlib.import_module("uvloop").new_event_loop if options.loop == "uvloop" else asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(options))
+    asyncio.run(_serve(options))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from serving.charts import Bar, Panel, bars, panels
-from serving.figures import FIGURES
+from serving.figures import BOUNDS, FIGURES
 from serving.load import ONE, SIXTY_FOUR
 from serving.servers import TRANSPORTS
 from serving.tables import number, ranged
@@ -23,6 +23,8 @@ _LABELS = {
     "floor/grpcio": "empty handler, grpcio",
     "redis-py/native": "EVALSHA, native",
     "redis-py/grpcio": "EVALSHA, grpcio",
+    "ping/native": "PING, native",
+    "ping/grpcio": "PING, grpcio",
     "bare/native": "bare EVALSHA, native",
     "bare/grpcio": "bare EVALSHA, grpcio",
     "naive": "naive sidecar, grpcio",
@@ -84,6 +86,7 @@ def page(found: Mapping[str, Any], images: str) -> str:
         seconds=number(found["seconds"]),
         figures=_figures(found),
         by_cpu=_by_cpu(found),
+        bounds=_bounds(found),
         servers=_servers(found),
         libraries=_libraries(found["peers"]),
         absent=_absent(found["peers"]),
@@ -135,6 +138,12 @@ def _by_cpu(found: Mapping[str, Any]) -> str:
     names = ("unary_vs_naive", "unary_vs_floor", "unary_vs_ratelimit", "batch64_vs_unary")
     rows = [(f"`{name}`", *(ranged(found["ranges"][t][f"{name}_by_cpu"]) for t in TRANSPORTS)) for name in names]
     return _table(("by processor time of the server", *TRANSPORTS), rows)
+
+
+def _bounds(found: Mapping[str, Any]) -> str:
+    ranges = found["ranges"]
+    rows = [(f"`{one.name}`", one.meaning, *(ranged(ranges[t][one.name]) for t in TRANSPORTS)) for one in BOUNDS]
+    return _table(("bound", "what it is", *TRANSPORTS), rows)
 
 
 def _servers(found: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ class Server:
     @property
     def records(self) -> bool:
         """Whether it records decisions in the store."""
-        return not self.name.startswith(("floor", "ratelimit"))
+        return not self.name.startswith(("floor", "ping", "ratelimit"))
 
     def check(self) -> None:
         """Ask it once.
@@ -78,7 +78,6 @@ class Servers:
         self._directory, self._processes, self._store = directory, processes, store
         self.config = directory / "domains.yaml"
         self.config.write_text(CONFIG, encoding="utf-8")
-        self.loop = "asyncio"
 
     def body(self, name: str, message: bytes) -> Path:
         """A file with a message, framed."""
@@ -105,6 +104,10 @@ class Servers:
     def floor(self, transport: str) -> Server:
         """An empty handler."""
         return self._peer(f"floor/{transport}", "fixed", transport)
+
+    def floor_and_ping(self, transport: str) -> Server:
+        """An empty handler after one PING over the sidecar's own connection: what asking any store costs."""
+        return self._peer(f"ping/{transport}", "ping", transport)
 
     def floor_and_store(self, transport: str, client: str) -> Server:
         """An empty handler after one EVALSHA."""
@@ -139,7 +142,7 @@ class Servers:
             name,
             [
                 sys.executable, _PEER, "--answer", answer, "--transport", transport, "--client", client,
-                "--loop", self.loop, "--redis-url", self._store.url, "--config", self.config,
+                "--redis-url", self._store.url, "--config", self.config,
             ],
         )  # fmt: skip
         return self._server(name, process, process.address())

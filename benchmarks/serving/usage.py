@@ -33,11 +33,6 @@ def rss_mb(pid: int, *, peak: bool = False) -> float:
     raise ValueError(f"process {pid} has no {name}")
 
 
-def maps(pid: int, library: str) -> bool:
-    """Whether a process has loaded a library of that name."""
-    return library in Path(f"/proc/{pid}/maps").read_text(encoding="ascii", errors="replace")
-
-
 def machine() -> Machine:
     """Processor time of everything that runs here."""
     line = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0]

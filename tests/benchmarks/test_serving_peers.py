@@ -47,9 +47,10 @@ def loaded(server: Server) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("transport", ["grpcio", "native"])
-def test_an_open_loop_is_answered_by_an_empty_handler(servers: Servers, transport: str) -> None:
+@pytest.mark.parametrize("pings", [False, True])
+def test_an_open_loop_is_answered_by_an_empty_handler(servers: Servers, transport: str, pings: bool) -> None:
     """Every request that was due has an answer, on both transports, and a real client agrees."""
-    server = servers.floor(transport)
+    server = servers.floor_and_ping(transport) if pings else servers.floor(transport)
     server.check()
 
     assert loaded(server) == (len(arrivals(RATE, SECONDS, 1)), 0)
