@@ -76,6 +76,10 @@ CASES = {
     "mount above ours": Case(
         pod(container={"volumeMounts": [{"name": "run", "mountPath": "/run"}]}, **_RUN)
     ),
+    "read-only above ours": Case(
+        pod(container={"volumeMounts": [{"name": "run", "mountPath": "/run", "readOnly": True}]}, **_RUN),
+        warning="container app has a read-only mount above /run/learning",
+    ),
     "our port is taken": Case(pod(container={"ports": [{"containerPort": 19464}, {"containerPort": 19465}]})),
     "read-only root": Case(pod(container={"securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 1000}})),
     "security of the pod": Case(pod(securityContext={"runAsUser": 1000, "fsGroup": 1000, "runAsNonRoot": True})),

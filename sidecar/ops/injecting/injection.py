@@ -134,6 +134,8 @@ def _told(patch: Patch, at: list[str | int], container: Container, place: Place)
     """Give a container the socket, and say where it is, unless it has been told something else."""
     if container.mounts_at(SOCKET_DIR):
         return [f"container {container.name} has a mount of its own at {SOCKET_DIR}, so it does not see the sidecar"]
+    if container.closed_above(SOCKET_DIR):
+        return [f"container {container.name} has a read-only mount above {SOCKET_DIR}, so it does not see the sidecar"]
     mount = {"name": place.socket_volume, "mountPath": SOCKET_DIR, "readOnly": True}
     patch.append([*at, "volumeMounts"], container.volume_mounts, mount)
     if not container.declares(_VARIABLE):

@@ -26,6 +26,7 @@ class Mount(Struct, rename="camel"):
 
     name: str = ""
     mount_path: str = ""
+    read_only: bool = False
 
 
 class Port(Struct, rename="camel"):
@@ -49,6 +50,11 @@ class Container(Struct, rename="camel"):
     def mounts_at(self, path: str) -> bool:
         """Whether it has something of its own at a path."""
         return any(posixpath.normpath(one.mount_path) == path for one in self.volume_mounts or ())
+
+    def closed_above(self, path: str) -> bool:
+        """Whether a path lies in a read-only mount, in which no directory can be made for another one."""
+        above = [posixpath.normpath(one.mount_path) for one in self.volume_mounts or () if one.read_only]
+        return any(path.startswith(one.rstrip("/") + "/") for one in above)
 
 
 class Metadata(Struct, rename="camel"):
