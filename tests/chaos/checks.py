@@ -45,7 +45,13 @@ class Verdicts:
 
 
 def check(
-    ledger: Ledger, evidence: Evidence, limits_usd: Mapping[str, float], *, leased: str = "", forgets: bool = False
+    ledger: Ledger,
+    evidence: Evidence,
+    limits_usd: Mapping[str, float],
+    *,
+    leased: str = "",
+    baseline_usd: float = 0.0,
+    forgets: bool = False,
 ) -> Verdicts:
     """Check a round that is over: what waited on disk has come to the store, and what is overdue is closed.
 
@@ -59,6 +65,7 @@ def check(
         forgets: whether another server may have taken over, without the last writes; then a report that is told again
             is rightly answered APPLIED again, and only the sums say whether it was counted twice.
         leased: a domain in which money is set aside for outages; what was spent of it is known but for an interval.
+        baseline_usd: what an answer that nobody heard may have cost there.
     """
     found = Verdicts()
     for name, domain in evidence.domains.items():
@@ -73,7 +80,7 @@ def check(
         if story.domain not in evidence.domains and (story.answer or story.acknowledged):
             found.broken("I4 kept", story.domain, f"{story.decision_id} was acknowledged, and its domain is not there")
             found.lost += story.acknowledged
-    _money(found, ledger, evidence, leased)
+    _money(found, ledger, evidence, leased, round(baseline_usd * NANO))
     found.violations += limits_held(evidence, limits_usd)
     return found
 
@@ -219,24 +226,29 @@ def _paid(record: Record, story: Story | None) -> tuple[int, int]:
     return (cost or 0, cost or 0) if record.state == "paid" else (0, 0)
 
 
-def _money(found: Verdicts, ledger: Ledger, evidence: Evidence, leased: str) -> None:
+def _money(found: Verdicts, ledger: Ledger, evidence: Evidence, leased: str, baseline_nano: int) -> None:
     whole = [0, 0, 0]
-    purse = sum(round(one.reserved_usd * NANO) for story in ledger.of(leased) for one in story.degraded)
+    told = sum(round(one.reserved_usd * NANO) for story in ledger.of(leased) for one in story.degraded)
+    unheard = sum(story.unheard for story in ledger.of(leased)) * baseline_nano
+    purse = range(told, told + unheard + 1)
     for name, domain in evidence.domains.items():
         paid = [_paid(record, ledger.stories.get(decision_id)) for decision_id, record in domain.records.items()]
         held = sum(record.ceiling_nano for record in domain.records.values() if record.state == "open")
         parts = [sum(one for one, _ in paid), sum(one for _, one in paid), held]
         whole = [one + more for one, more in zip(whole, parts, strict=True)]
-        _account(found, evidence, f"domain/{name}", parts, purse if name == leased else 0)
+        _account(found, evidence, f"domain/{name}", parts, purse if name == leased else range(1))
     _account(found, evidence, "workspace", whole, purse)
 
 
-def _account(found: Verdicts, evidence: Evidence, level: str, parts: list[int], purse: int) -> None:
-    """What decisions have spent and overrun, and what the open ones hold."""
+def _account(found: Verdicts, evidence: Evidence, level: str, parts: list[int], purse: range) -> None:
+    """What decisions have spent and overrun, and what the open ones hold; `purse` bounds what outages may have spent.
+
+    Of that a killed sidecar reports nothing: it is still in its lease.
+    """
     spent, overrun, waiting = parts
     held, leases = evidence.money("spent", level), evidence.leased(level)
-    if not spent <= held <= spent + purse or held + leases < spent + purse:
-        what = f"spent is {held}, decisions make {spent}, outages at most {purse}, leases hold {leases}"
+    if not spent <= held < spent + purse.stop or held + leases < spent + purse.start:
+        what = f"spent is {held}, decisions make {spent}, outages {purse.start} to {purse.stop - 1}, leases {leases}"
         found.broken("I1 spent", level, what)
     if evidence.money("overrun", level) != overrun:
         found.broken("I1 overrun", level, f"is {evidence.money('overrun', level)}, decisions make {overrun}")

@@ -99,7 +99,10 @@ async def play(
     result = RoundResult(seed, broken + seen, 0, 0, ledger, failovers_s=bench.failovers_s[failed_over:])
     for workspace in workspaces:
         evidence = await asyncio.to_thread(read, bench.ask, workspace)
-        found = check(ledger.inside(workspace), evidence, LIMITS_USD, leased=bench.leased, forgets=bench.forgets)
+        found = check(
+            ledger.inside(workspace), evidence, LIMITS_USD,
+            leased=bench.leased, baseline_usd=CEILINGS_USD["small"], forgets=bench.forgets,
+        )  # fmt: skip
         result.violations += found.violations
         result.lost, result.double = result.lost + found.lost, result.double + found.double
         result.states += found.states

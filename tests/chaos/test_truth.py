@@ -255,6 +255,22 @@ def test_money_in_a_lease_is_neither_lost_nor_leaked() -> None:
     assert {one.rule for one in check(ledger, evidence, LIMITS, leased="route").violations} == {"I1 spent"}
 
 
+def test_money_of_an_answer_that_nobody_heard_may_be_spent() -> None:
+    """A call that its app gave up may have been answered from the lease: that much more may be spent, and no more."""
+    ledger, evidence = honest()
+    request = pb.RecommendRequest(workspace="w", domain="route", decision_id="given up")
+    ledger.note(request, Failure("DEADLINE_EXCEEDED", ""), 1.0, 3.0)
+
+    def broken(spent_nano: int) -> set[str]:
+        for level in LIMITS:
+            evidence.accounts[f"spent_nano:{level}"] += spent_nano
+        found = check(ledger, evidence, LIMITS, leased="route", baseline_usd=0.001)
+        return {one.rule for one in found.violations}
+
+    assert broken(1_000_000) == set()
+    assert broken(1) == {"I1 spent"}
+
+
 def test_a_limit_is_checked_at_every_level() -> None:
     """Spent and reserved count, overrun does not, at either level."""
     raw = {

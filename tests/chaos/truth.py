@@ -59,6 +59,8 @@ class Story:
     answer: pb.RecommendResponse | None = None
     """The first answer that said the decision was recorded."""
     degraded: list[pb.RecommendResponse] = field(default_factory=list)
+    unheard: int = 0
+    """Recommend calls that had no answer; the sidecar may have given one, and set money aside for it."""
     late_early: int = 0
     """How often it was told LATE before its deadline."""
     arms: set[str] = field(default_factory=set)
@@ -179,6 +181,7 @@ class Ledger:
     def _recommended(self, request: pb.RecommendRequest, reply: object) -> None:
         story = self.story(request.workspace, request.domain, request.decision_id)
         if not isinstance(reply, pb.RecommendResponse):
+            story.unheard += 1
             return
         if reply.degraded:
             story.degraded.append(reply)
