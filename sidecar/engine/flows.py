@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -12,7 +13,6 @@ from sidecar.engine.flow import Flow, view_of
 from sidecar.engine.gating import fold
 from sidecar.engine.learner import Learner
 from sidecar.engine.planning import plan
-from sidecar.engine.sightings import LOOK_MOST
 from sidecar.errors import StoreMisbehaved
 from sidecar.model.decision import Ask, Decision, Shield, ShieldAction, ShieldEffect, Source
 from sidecar.model.mode import Mode
@@ -66,8 +66,8 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
     Raises:
         StoreMisbehaved: the state kept changing, or the reply is not one to this transition.
     """
-    settled, looked = False, 0
-    for _ in range(_ATTEMPTS + len(ask.candidates) // LOOK_MOST):
+    settled = False
+    for _ in range(_ATTEMPTS):
         if learner.mode is Mode.OFF:
             if learner.age_ms() < _CONTROL_AGE_MS_MAX:
                 return baseline(ask, Mode.OFF, Source.BASELINE)
@@ -99,11 +99,25 @@ def recommend(learner: Learner, ask: Ask) -> Flow[Decision]:
             case t.Stale(view):
                 learner.prospects.clear()
                 learner.refresh(view, issue.wanted)
-                looked += len(issue.wanted)
-                settled = view.whole or looked >= len(ask.candidates)
+                if issue.freshness == "exact":
+                    yield from _look_at_the_rest(learner, issue, [candidate.arm for candidate in ask.candidates])
+                settled = True
             case _:
                 break
     raise StoreMisbehaved("recommend", "the state keeps changing")
+
+
+def _look_at_the_rest(learner: Learner, issue: t.Issue, names: Sequence[str]) -> Flow[None]:
+    """Look at those arms that a first look left out, a few at a time; nothing is issued on statistics that are none."""
+    left = len(names) - len(issue.wanted)
+    while left > 0 and not learner.view.whole:
+        revision, wanted = learner.view.control.revision, learner.wanted(names)
+        look = structs.replace(issue, known_version=t.NEVER_SEEN, known_revision=revision, wanted=wanted)
+        reply = yield look
+        if not isinstance(reply, t.Stale):  # the id is known by now
+            return
+        learner.refresh(reply.view, wanted)
+        left -= len(wanted)
 
 
 def _refused(decision_id: str, cheapest: Decision) -> Decision:

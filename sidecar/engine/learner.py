@@ -83,6 +83,8 @@ class Learner:
         self.prospects: Recollection[Any] = Recollection(clock)
         """What questions look like at present; whoever plans keeps them here."""
         self._sightings = Sightings()
+        self._own_since = 0
+        """From this version of the statistics on only rewards of this sidecar's own have changed them."""
         self.money_short = False
         """Whether of late the dearest candidates were not affordable, so that all prices are worth being offered."""
         self.phase = Phase(DomainView().gate.terms)
@@ -105,12 +107,17 @@ class Learner:
         if view.control.revision != self.view.control.revision:
             self._configure(self.settings_under(view.control.settings_json))
             self.phase = Phase(view.gate.terms)
-        self._fetched_at = self._clock.monotonic()
+        before, self._fetched_at = self._fetched_at, self._clock.monotonic()
+        if view.version != self.view.version:
+            self._own_since = view.version
         if view.whole:
             self.view = replace(view, arms=dict(view.arms))
             self._sightings.clear()
         else:
-            self.view = replace(view, arms={**self.view.arms, **view.arms})
+            if self.view.whole and before is not None:
+                self._sightings.note(self.view.arms, Sighting(before, self.view.version))
+            gone = {name: Arm(name) for name in wanted}
+            self.view = replace(view, arms={**self.view.arms, **gone, **view.arms})
             self._sightings.note(wanted, Sighting(self._fetched_at, view.version))
         self._stand()
 
@@ -179,7 +186,8 @@ class Learner:
 
     def version_of(self, names: Sequence[str]) -> int:
         """The version of what is known of these arms; none at all where some of them were never looked at."""
-        return self.view.version if self.view.whole else self._sightings.oldest(names).version
+        seen = self.view.version if self.view.whole else self._sightings.oldest(names).version
+        return self.view.version if seen >= self._own_since else seen
 
     def wanted(self, names: Sequence[str]) -> tuple[str, ...]:
         """Of which of these arms newer statistics shall come along, should there be too many to send all."""

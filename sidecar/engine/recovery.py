@@ -73,13 +73,13 @@ class Recovery:
         """Nothing is known of the server yet."""
         self._store, self._reports, self._recall, self._spool = store, reports, recall, spool
         self._learner_of, self._clock, self._replayed = learner_of, clock, replayed
-        self._run_id = ""
+        self._run_ids: set[str] = set()
         self._is_another = False
         self._decisions: deque[Made] = deque()
         """To be put back, because another server may not have them."""
         self._told: deque[Told | Dropped] = deque()
         """To be sent again, likewise."""
-        self._patient = False
+        self._patient = self._rewinds = False
         self._most = _TOGETHER
         self._answered = 0
         self._wake = asyncio.Event()
@@ -94,11 +94,14 @@ class Recovery:
     def met(self, server: Server) -> None:
         """Note who answered. One that is not who it was may have lost what was acknowledged."""
         self._recall.prune()
-        if self._run_id and server.run_id != self._run_id:
+        answering = set(filter(None, server.run_id.split(",")))
+        if answering <= self._run_ids:  # of a cluster some may be silent for a while
+            return
+        if self._run_ids:
             _log.warning("another server answers, or it was started anew: what may be lost is sent again")
             self._is_another = True
             self._wake.set()
-        self._run_id = server.run_id
+        self._run_ids = answering
 
     async def forever(self) -> None:
         """Make up for whatever there is to make up for, as soon as the store answers."""
@@ -129,11 +132,12 @@ class Recovery:
         """
         self.met(await self._store.server())
         if self._is_another:
-            self._is_another, self._patient = False, True
-            self._decisions, self._told = deque(self._recall.decisions), deque(self._recall.reports)
-            if self._spool is not None:
-                self._spool.rewind()
+            self._is_another, self._patient, self._rewinds = False, True, True
+            self._owe()
         await self._recall_all()
+        if self._rewinds and self._spool is not None:
+            self._spool.rewind()
+        self._rewinds = False
         await self._replay_all()
         self._patient = False
         await self._try_again()
@@ -175,6 +179,13 @@ class Recovery:
             await self._spool.tidy()
 
     # --- what a server lost
+
+    def _owe(self) -> None:
+        """Whatever was done of late, after what an earlier server has not got yet."""
+        decisions = {(one.issue.menu.scope, one.issue.decision_id): one for one in self._decisions}
+        decisions |= {(one.issue.menu.scope, one.issue.decision_id): one for one in self._recall.decisions}
+        self._decisions = deque(decisions.values())
+        self._told = deque(dict.fromkeys([*self._told, *self._recall.reports]))
 
     async def _recall_all(self) -> None:
         while part := list(islice(self._decisions, self._most)):
@@ -246,13 +257,19 @@ class Recovery:
 
     async def _try_again(self) -> None:
         now = self._clock.monotonic()
-        while part := [one for one in self._again if one[0] <= now][: self._most]:
+        due = [one for one in self._again if one[0] <= now]
+        missed: StoreUnavailable | None = None
+        while due:  # all of them, for one that is missed may be another server's
+            part, due = due[: self._most], due[self._most :]
             for one, outcome in zip(part, await self._all(self._flow(one[-1]) for one in part), strict=True):
                 if isinstance(outcome, StoreUnavailable):
-                    raise outcome
+                    missed = outcome
+                    continue
                 _, tries, source, report = one
                 self._again.remove(one)
                 self._note(source, report, _word(outcome), again=tries)
+        if missed is not None:
+            raise missed
 
     async def _all(self, flows: Iterable[Flow[Any]]) -> list[Any]:
         """Carry several flows through; fewer next time when the store does not come along, and more when it does."""

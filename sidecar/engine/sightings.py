@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
+from sidecar.store.transitions import NEVER_SEEN
+
 LOOK_MOST = 32
 """So many arms are looked at in one call: some 300 fields, a third of a millisecond of the store."""
 
@@ -22,7 +24,7 @@ class Sighting(NamedTuple):
     version: int
 
 
-_NEVER = Sighting(-math.inf, -1)
+_NEVER = Sighting(-math.inf, NEVER_SEEN)
 
 
 class Sightings:

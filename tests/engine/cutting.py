@@ -15,7 +15,7 @@ class CutStore(RedisStore):
     """The store on the server, unless it is `away`, or `strange` about a decision; it says that it is `run_id`.
 
     `deaf`, or `deaf_to_leases`, it does what it is asked and its answer is lost. With a `breath` it answers so many
-    times, then once not.
+    times, then once not. While `mute` it says who it is, and does nothing else.
     """
 
     away = False
@@ -23,13 +23,14 @@ class CutStore(RedisStore):
     deaf_to_leases = False
     strange = ""
     run_id = "one"
+    mute = False
     breath = 0
     _breathed = 0
 
     async def apply(self, transition: t.Transition, until: float = float("inf")) -> t.Reply:
         """Apply one transition."""
         self._breathed += 1
-        if self.away or (self.breath and self._breathed % (self.breath + 1) == 0):
+        if self.away or self.mute or (self.breath and self._breathed % (self.breath + 1) == 0):
             raise StoreUnavailable("apply")
         if isinstance(transition, t.Settle) and transition.decision_id == self.strange:
             raise StoreMisbehaved("settle", "?")

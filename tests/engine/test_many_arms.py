@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from sidecar.engine.learner import Learner
 from sidecar.model.decision import Candidate
 from sidecar.store import transitions as t
 from sidecar.store.redis_store import RedisStore
@@ -72,6 +76,48 @@ async def test_few_arms_are_looked_at_in_one_call(launch: Launch, redis_store: R
         await asyncio.sleep(0.002)
     assert {len(looked) for looked in watched.looks} == {32}
     assert len(watched.looks) == 4
+
+
+async def test_a_first_look_is_planned_for_once(
+    launch: Launch, redis_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many calls it takes: what is planned on statistics that are not there yet is of no use."""
+    one = launch(GREEDY)
+    await fill(redis_store, one)
+    planned = []
+    choice = Learner.choice
+    monkeypatch.setattr(Learner, "choice", lambda *asked: planned.append(1) or choice(*asked))
+    assert (await one.recommend(*ARMS)).arm == ARMS[-1]
+    assert len(planned) == 2
+
+
+async def test_a_whole_view_is_not_forgotten(launch: Launch, redis_store: RedisStore) -> None:
+    """Status reads every arm; when fewer are looked at next, the others are as old as that."""
+    one = launch(GREEDY)
+    await fill(redis_store, one)
+    learner = one.service.learner(one.scope)
+    await one.recommend(*ARMS[:60])
+    whole = (await one.status()).domains["route"]
+    learner.refresh(whole)
+    learner.refresh(replace(whole, arms={}, whole=False), ARMS[:32])
+    assert learner.version_of(ARMS) == whole.version
+    assert learner.freshness(ARMS) == "any"
+    assert learner.view.arm(ARMS[0]).count == 0
+    assert learner.view.arm(ARMS[40]).count == 1
+
+
+async def test_own_rewards_make_nothing_old(launch: Launch, redis_store: RedisStore) -> None:
+    """What this sidecar itself has told is known; another one's rewards are not."""
+    one, other = launch(GREEDY), launch(GREEDY)
+    await fill(redis_store, one)
+    learner = one.service.learner(one.scope)
+    decision = await one.recommend(*ARMS[:60])
+    await one.reward(decision, reward=0.0)
+    assert learner.version_of(ARMS[:60]) == learner.view.version == (await other.view()).version
+    await other.reward(await other.recommend("arm 3"), reward=0.0)
+    learner.refresh(replace(await other.view(), arms={}, whole=False), ARMS[3:5])
+    assert learner.version_of(ARMS[3:5]) == learner.view.version
+    assert learner.version_of(ARMS[:60]) < learner.view.version
 
 
 async def test_hundred_prices_are_all_offered(launch: Launch, redis_store: RedisStore) -> None:

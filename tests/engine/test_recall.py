@@ -17,6 +17,7 @@ from sidecar.model.decision import Candidate
 from sidecar.model.mode import Mode
 from sidecar.model.signals import Signals
 from sidecar.store import transitions as t
+from sidecar.store.connection import Server
 from sidecar.store.keys import domain_keys, workspace_key
 from tests.gate.conftest import EAGER as GATED
 from tests.gate.conftest import Domain
@@ -79,6 +80,36 @@ async def test_a_store_that_is_barely_quick_enough_gets_it_all(spooling: Launche
     one.store.breath = 0
     assert (await one.view()).arm("a").count == 20
     assert (await one.status()).domains["route"].open == 20
+
+
+async def test_another_failover_forgets_nothing(spooling: Launched, redis_client: Any) -> None:
+    """What the second server has not got yet is owed to the third, also when it is older than the window by then."""
+    one = spooling(EAGER)
+    await one.service.server()
+    decisions = [await one.recommend("a") for _ in range(5)]
+    for decision in decisions:
+        await one.reward(decision, reward=1.0)
+    await lose_everything(redis_client, one)
+    one.store.mute, one.store.run_id = True, "two"
+    await one.service.server()
+    recovery, recall = one.service._recovery, one.service._recall
+    await one.until(lambda: len(recovery._told) == 5)
+    for remembered in (recall._reports, recall._old, recall._young):
+        remembered.clear()
+    one.store.mute, one.store.run_id = False, "three"
+    await one.service.server()
+    await one.until(lambda: one.replayed[("recall", "applied")] == 5)
+    assert (await one.view()).arm("a").count == 5
+
+
+async def test_of_a_cluster_some_may_be_silent(spooling: Launched) -> None:
+    """Who does not answer for a while is no other server; who is new is."""
+    one = spooling(EAGER)
+    recovery = one.service._recovery
+    for run_ids, another in (("a,b,c", False), ("a,b", False), ("a,b,c", False), ("a,d", True), ("a", False)):
+        recovery._is_another = False
+        recovery.met(Server("a test's", run_ids))
+        assert recovery._is_another is another
 
 
 async def test_report_waits_for_another_sidecars_decision(spooling: Launched, redis_client: Any) -> None:

@@ -31,6 +31,21 @@ async def test_parts_of_a_report_are_replayed_in_order(spooling: Launched) -> No
     assert one.replayed == {("spool", "collected"): 100, ("spool", "applied"): 100}
 
 
+async def test_a_store_that_is_barely_quick_enough_gets_the_spool(spooling: Launched) -> None:
+    """In order, and each once, although it misses every seventh."""
+    one = spooling()
+    decisions = [await one.recommend("a") for _ in range(30)]
+    one.store.away = True
+    for decision in decisions:
+        await one.reward(decision, final=False, quality=1.0)
+        await one.reward(decision, safety=0.0)
+    one.store.away, one.store.breath = False, 6
+    await one.drained()
+    one.store.breath = 0
+    arm = (await one.view()).arm("a")
+    assert (arm.count, arm.reward_mean) == (30, 0.5)
+
+
 async def test_newer_reports_go_behind_older_ones(spooling: Launched) -> None:
     """Although the store is back: a final report that overtook would make the partial one a duplicate."""
     one = spooling()

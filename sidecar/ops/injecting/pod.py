@@ -26,7 +26,7 @@ class Mount(Struct, rename="camel"):
 
     name: str = ""
     mount_path: str = ""
-    read_only: bool = False
+    read_only: bool | None = None
 
 
 class Port(Struct, rename="camel"):

@@ -178,5 +178,8 @@ if from <= count then
   sweep(keys, now, 16, shape)
   decide(from, phase_of(keys.gate), true)
 end
-for _, id in ipairs(again) do give_again(id, parse(redis.call('HGET', keys.pending, id))) end
+for _, id in ipairs(again) do
+  local record = redis.call('HGET', keys.pending, id)
+  if record then give_again(id, parse(record)) end
+end
 return answered(freshness ~= 'any' and version ~= ARGV[known])
