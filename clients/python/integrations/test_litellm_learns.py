@@ -39,17 +39,20 @@ def test_it_prefers_the_better_model(caller: Caller, sidecar_address: str, works
 
 
 def test_it_learns_of_failures(caller: Caller, sidecar_address: str, workspace: str) -> None:
-    """A model that fails gets the worst reward, and no decision stays open."""
+    """A model that fails gets the worst reward, and no decision stays open.
+
+    The other one is rewarded so poorly that both have their turn: in ten calls all but once in 100,000 runs.
+    """
     router = routed(deployment(SMALL), deployment(LARGE, RuntimeError("overloaded")), num_retries=20)
     client = caller.client(sidecar_address, workspace)
-    caller.strategy(router, client, score=lambda *_: 1.0)
+    caller.strategy(router, client, score=lambda *_: 0.2)
     answers = [caller.call(router).choices[0].message.content for _ in range(10)]
     caller.until(lambda: {arm.arm for arm in status(sidecar_address, workspace).arms} == {SMALL, LARGE})
     caller.until(lambda: status(sidecar_address, workspace).open == 0)
     arms = {arm.arm: arm for arm in status(sidecar_address, workspace).arms}
 
     assert answers == ["an answer"] * 10
-    assert (arms[SMALL].rewards, arms[SMALL].reward_mean) == (10, 1.0)
+    assert (arms[SMALL].rewards, arms[SMALL].reward_mean) == (10, pytest.approx(0.2))
     assert arms[LARGE].rewards > 0
     assert arms[LARGE].reward_mean == 0.0
     caller.done(client)
