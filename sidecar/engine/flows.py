@@ -13,6 +13,7 @@ from sidecar.engine.flow import Flow, view_of
 from sidecar.engine.gating import fold
 from sidecar.engine.learner import Learner
 from sidecar.engine.planning import plan
+from sidecar.engine.sightings import NEVER
 from sidecar.errors import StoreMisbehaved
 from sidecar.model.decision import Ask, Decision, Shield, ShieldAction, ShieldEffect, Source
 from sidecar.model.mode import Mode
@@ -112,7 +113,7 @@ def _look_at_the_rest(learner: Learner, issue: t.Issue, names: Sequence[str]) ->
     left = len(names) - len(issue.wanted)
     while left > 0 and not learner.view.whole:
         revision, wanted = learner.view.control.revision, learner.wanted(names)
-        look = structs.replace(issue, known_version=t.NEVER_SEEN, known_revision=revision, wanted=wanted)
+        look = structs.replace(issue, known_version=NEVER.version, known_revision=revision, wanted=wanted)
         reply = yield look
         if not isinstance(reply, t.Stale):  # the id is known by now
             return

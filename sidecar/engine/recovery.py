@@ -182,9 +182,8 @@ class Recovery:
 
     def _owe(self) -> None:
         """Whatever was done of late, after what an earlier server has not got yet."""
-        decisions = {(one.issue.menu.scope, one.issue.decision_id): one for one in self._decisions}
-        decisions |= {(one.issue.menu.scope, one.issue.decision_id): one for one in self._recall.decisions}
-        self._decisions = deque(decisions.values())
+        decisions = [*self._decisions, *self._recall.decisions]
+        self._decisions = deque({(one.issue.menu.scope, one.issue.decision_id): one for one in decisions}.values())
         self._told = deque(dict.fromkeys([*self._told, *self._recall.reports]))
 
     async def _recall_all(self) -> None:

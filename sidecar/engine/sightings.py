@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
-from sidecar.store.transitions import NEVER_SEEN
-
 LOOK_MOST = 32
 """So many arms are looked at in one call: some 300 fields, a third of a millisecond of the store."""
 
@@ -24,7 +22,8 @@ class Sighting(NamedTuple):
     version: int
 
 
-_NEVER = Sighting(-math.inf, NEVER_SEEN)
+NEVER = Sighting(-math.inf, -1)
+"""Of an arm that was never looked at: whatever the store has is newer."""
 
 
 class Sightings:
@@ -54,11 +53,11 @@ class Sightings:
     def oldest(self, names: Sequence[str]) -> Sighting:
         """Of these arms the one that was seen longest ago; of one that never was, the beginning of time."""
         last = self._last
-        return min([last.get(name, _NEVER) for name in names])
+        return min([last.get(name, NEVER) for name in names])
 
     def next(self, names: Sequence[str]) -> tuple[str, ...]:
         """Which of these arms to look at now, at most `LOOK_MOST`."""
         if len(names) <= LOOK_MOST:
             return tuple(names)
         last = self._last
-        return tuple(nsmallest(LOOK_MOST, names, key=lambda name: last.get(name, _NEVER)))
+        return tuple(nsmallest(LOOK_MOST, names, key=lambda name: last.get(name, NEVER)))

@@ -90,10 +90,6 @@ Recalls = Literal["nothing", "kept", "all"]
 """What is said again: nothing to an id made for this call, decisions that were not released, or all of them."""
 
 
-NEVER_SEEN = -1
-"""The version of statistics that were never looked at: whatever the store has is newer."""
-
-
 class Issue(Struct, frozen=True):
     """Issue the first affordable offer, unless the id `recalls` one; statistics of `wanted` arms may come along."""
 
